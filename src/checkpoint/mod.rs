@@ -1,0 +1,1 @@
+//! Checkpoint: where may we resume?

@@ -1,0 +1,1 @@
+//! Command line: what each command says and does.

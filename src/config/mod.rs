@@ -1,0 +1,1 @@
+//! Configuration: what a user may write, checked once.

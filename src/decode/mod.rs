@@ -1,0 +1,1 @@
+//! Decode: what did the runtime write?

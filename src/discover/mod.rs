@@ -1,0 +1,1 @@
+//! Discover: which files exist?

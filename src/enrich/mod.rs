@@ -1,0 +1,1 @@
+//! Enrich: whose event is it?

@@ -1,0 +1,1 @@
+//! Join: which lines are one event?

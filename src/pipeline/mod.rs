@@ -1,0 +1,1 @@
+//! Pipeline: the only room that knows all rooms.

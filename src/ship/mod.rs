@@ -1,0 +1,1 @@
+//! Ship: did it arrive?

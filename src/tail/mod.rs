@@ -1,0 +1,1 @@
+//! Tail: which new bytes do they hold?
