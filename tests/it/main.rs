@@ -1,0 +1,3 @@
+//! The stories of a node, in one binary: each module a theme, `support` the fixtures.
+
+mod support;
