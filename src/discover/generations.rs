@@ -98,7 +98,8 @@ fn suffix_is_gz(name: &OsStr) -> bool {
 fn parse_suffix(suffix: &[u8]) -> Option<Age> {
     let (separator, rest) = suffix.split_first()?;
     let starts_with_digit = rest.first().is_some_and(u8::is_ascii_digit);
-    if !matches!(separator, b'.' | b'-') || !starts_with_digit || !rest.iter().all(|byte| is_age_byte(*byte)) {
+    if !matches!(separator, b'.' | b'-') || !starts_with_digit || !rest.iter().all(|byte| is_age_byte(*byte))
+    {
         return None;
     }
     let digits: Vec<u8> = rest.iter().copied().filter(u8::is_ascii_digit).collect();

@@ -274,7 +274,10 @@ mod tests {
         std::fs::write(path.join("app.log.1"), "x\n").unwrap();
         let include = [path.join("app.log*").display().to_string()];
         let scan = scanner(&include, &[]).scan();
-        assert_eq!(scan.found.iter().map(|found| found.path.clone()).collect::<Vec<_>>(), [path.join("app.log")]);
+        assert_eq!(
+            scan.found.iter().map(|found| found.path.clone()).collect::<Vec<_>>(),
+            [path.join("app.log")]
+        );
         std::fs::write(path.join("app.log"), "y\n").unwrap();
         assert_eq!(scanner(&include, &[]).scan().found.len(), 1);
     }

@@ -106,8 +106,10 @@ mod tests {
 
     #[test]
     fn the_kubelets_names() {
-        let path = Path::new("/var/log/pods/shop_web-7d4b9c-xk2lp_827ea626-4087-4bd8-83dd-94f45392d429/web/3.log");
-        let Some(Origin::Pod { namespace, pod, uid, container, instance, container_id }) = pod_log(path) else {
+        let path =
+            Path::new("/var/log/pods/shop_web-7d4b9c-xk2lp_827ea626-4087-4bd8-83dd-94f45392d429/web/3.log");
+        let Some(Origin::Pod { namespace, pod, uid, container, instance, container_id }) = pod_log(path)
+        else {
             panic!("not recognized");
         };
         assert_eq!((&*namespace, &*pod, &*container, instance), ("shop", "web-7d4b9c-xk2lp", "web", 3));
