@@ -92,7 +92,7 @@ impl Scanner {
                 glob.walk(&mut walk);
             }
             let mut pod_roots = HashSet::new();
-            for path in walk.paths {
+            for path in std::mem::take(&mut walk.paths) {
                 let path = own_live_path(globs, path);
                 let Some(found) = self.resolve(&path, block) else { continue };
                 if let (Origin::Pod { .. }, Some(root)) = (&found.origin, found.shown.ancestors().nth(3)) {
@@ -103,7 +103,11 @@ impl Scanner {
                 }
             }
             for glob in globs.include.iter().filter(|_| self.names) {
-                self.scan_unlinked(globs, glob, block, &mut pod_roots, &mut seen, &mut scan);
+                for found in self.unlinked(globs, glob, block, &mut pod_roots, &mut walk) {
+                    if seen.insert(found.path.clone()) {
+                        scan.found.push(found);
+                    }
+                }
             }
             scan.folders.append(&mut walk.folders);
             scan.problems.append(&mut walk.problems);
@@ -115,35 +119,31 @@ impl Scanner {
 
     /// The pods' logs that have no link yet, or no more: the link comes up to 135 ms after the file, sometimes
     /// after the container has ended, and a crash loop's file lives little longer than a second.
-    fn scan_unlinked(
+    fn unlinked(
         &self,
         globs: &Globs,
         glob: &PathGlob,
         block: usize,
         pod_roots: &mut HashSet<PathBuf>,
-        seen: &mut HashSet<PathBuf>,
-        scan: &mut Scan,
-    ) {
+        walk: &mut Walk,
+    ) -> Vec<Found> {
         if glob.base().file_name().is_none_or(|name| name != "containers") {
-            return;
+            return Vec::new();
         }
         pod_roots.extend(glob.base().parent().map(|parent| parent.join("pods")));
+        let mut pods = Walk::default();
         for root in pod_roots.drain() {
-            let Some(pattern) = root.to_str().map(|root| format!("{root}/*/*/*.log")) else { continue };
-            let Ok(pods) = PathGlob::new(&pattern) else { continue };
-            let mut walk = Walk::default();
-            pods.walk(&mut walk);
-            scan.folders.append(&mut walk.folders);
-            scan.problems.append(&mut walk.problems);
-            for path in walk.paths {
-                let Some(found) = self.resolve(&path, block) else { continue };
-                let Some(link) = names::link_name(&found.origin) else { continue };
-                if globs.has(&glob.base().join(link)) && !seen.contains(&found.path) {
-                    seen.insert(found.path.clone());
-                    scan.found.push(found);
-                }
+            let pattern = root.to_str().map(|root| format!("{root}/*/*/*.log"));
+            if let Some(Ok(glob)) = pattern.map(|pattern| PathGlob::new(&pattern)) {
+                glob.walk(&mut pods);
             }
         }
+        walk.folders.append(&mut pods.folders);
+        walk.problems.append(&mut pods.problems);
+        let included = |found: &Found| {
+            names::link_name(&found.origin).is_some_and(|link| globs.has(&glob.base().join(link)))
+        };
+        pods.paths.iter().filter_map(|path| self.resolve(path, block)).filter(included).collect()
     }
 
     /// Follows a path's links to the file, gathering what the names on the way say. `None` for what is no file:

@@ -148,6 +148,7 @@ impl Chain {
             inode: 0,
             packed: true,
             place: Place::stream(input),
+            first_line: Vec::new(),
             offset: 0,
             anchor: Anchor::NONE,
             long: None,
@@ -192,6 +193,13 @@ impl Chain {
     /// The memory held by an unfinished long line.
     pub fn held_bytes(&self) -> usize {
         self.generations.front().and_then(|front| front.long.as_ref()).map_or(0, LongLine::held_bytes)
+    }
+
+    /// The first line of a generation in whose middle reading began, without its newline; `None` where reading
+    /// begins or began with it.
+    pub fn first_line(&self, ordinal: u32) -> Option<&[u8]> {
+        let generation = self.generations.iter().find(|held| held.ordinal == ordinal)?;
+        (!generation.first_line.is_empty()).then_some(&generation.first_line[..])
     }
 
     /// How a position is remembered: the generation's name, the offset, and the anchor there. Names of older

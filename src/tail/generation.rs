@@ -59,6 +59,8 @@ pub struct Generation {
     pub packed: bool,
     /// Where its bytes are read from.
     pub place: Place,
+    /// Its first line, where reading did not begin with it.
+    pub first_line: Vec<u8>,
     /// The next byte to read.
     pub offset: u64,
     /// The bytes before `offset`.
@@ -214,6 +216,7 @@ mod tests {
             inode: 0,
             packed: false,
             place: Place::Plain(file.reopen().unwrap()),
+            first_line: Vec::new(),
             offset: 0,
             anchor: Anchor::NONE,
             long: None,

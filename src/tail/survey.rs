@@ -219,7 +219,14 @@ impl Found<'_> {
         done.end > 0 && done.name.head.begins(&self.first) && (self.listed.packed || same_end())
     }
 
-    fn opened(self, name: Option<Name>, offset: u64) -> io::Result<Generation> {
+    fn opened(mut self, name: Option<Name>, offset: u64) -> io::Result<Generation> {
+        let first_line = match memchr::memchr(b'\n', &self.first) {
+            Some(newline) if offset > 0 => {
+                self.first.truncate(newline);
+                self.first
+            }
+            _ => Vec::new(),
+        };
         let (place, anchor) = if self.listed.packed {
             (Place::packed(self.file, offset)?, Anchor::NONE)
         } else {
@@ -238,6 +245,7 @@ impl Found<'_> {
             inode: self.inode,
             packed: self.listed.packed,
             place,
+            first_line,
             offset,
             anchor,
             long: None,
