@@ -121,15 +121,21 @@ impl Config {
     /// Reads the configuration from `path`, else `$SKIDDER_CONFIG`, else [`DEFAULT_FILE`], and looks whether the
     /// output's secrets can be read.
     pub fn load(path: Option<&Path>, env: &Env<'_>) -> Result<Self, ConfigError> {
-        let path = find(path, env);
+        let path = Self::file(path, env);
         let text = read(&path)?;
         Draft::parse(&text, &path.display().to_string())?.finish(env, Secrets::Read)
+    }
+
+    /// The file that [`Config::load`] reads.
+    pub fn file(path: Option<&Path>, env: &Env<'_>) -> PathBuf {
+        let named = || env("SKIDDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        path.map(Path::to_path_buf).or_else(named).unwrap_or_else(|| DEFAULT_FILE.into())
     }
 
     /// As [`Config::load`], with standard output in place of what the file says of the output (its
     /// `output.stdout.format` is kept). Without a file at [`DEFAULT_FILE`], all keys have their defaults.
     pub fn load_for_stdout(path: Option<&Path>, env: &Env<'_>) -> Result<Self, ConfigError> {
-        let found = find(path, env);
+        let found = Self::file(path, env);
         let named = found != Path::new(DEFAULT_FILE);
         let text = if named || found.exists() { read(&found)? } else { String::new() };
         let mut draft = Draft::parse(&text, &found.display().to_string())?;
@@ -236,12 +242,6 @@ fn obey_environment(mut config: Config, env: &Env<'_>) -> Result<Config, ConfigE
             Level::deserialize(&word).map_err(|fault| Fault::new(fault.message).in_file("$SKIDDER_LOG"))?;
     }
     Ok(config)
-}
-
-/// The file that is meant.
-fn find(path: Option<&Path>, env: &Env<'_>) -> PathBuf {
-    let named = || env("SKIDDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    path.map(Path::to_path_buf).or_else(named).unwrap_or_else(|| DEFAULT_FILE.into())
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

@@ -159,9 +159,13 @@ impl FromStr for TimePattern {
         if !text.is_empty() {
             let wrong = |error: jiff::Error| format!("`{text}` is not a strftime pattern ({error})");
             let sample = strtime::format(text, &sample()).map_err(wrong)?;
-            let read = BrokenDownTime::parse(text, &sample).map_err(wrong)?;
-            if read.to_time().is_err() || (read.to_date().is_err() && read.to_timestamp().is_err()) {
-                return Err(format!("`{text}` gives no day with a time; write such as %Y-%m-%d %H:%M:%S"));
+            let (mut read, _) = BrokenDownTime::parse_prefix(text, sample.as_bytes()).map_err(wrong)?;
+            if read.year().is_none() && read.month().is_some() {
+                // As in syslog: the year is the one in which the line is read.
+                read.set_year(Some(2026)).map_err(wrong)?;
+            }
+            if read.to_timestamp().is_err() && read.to_datetime().is_err() {
+                return Err(format!("`{text}` gives no day; write such as %Y-%m-%d %H:%M:%S%.f"));
             }
         }
         Ok(Self { text: text.to_owned() })
