@@ -1,1 +1,6 @@
 //! Command line: what each command says and does.
+
+pub mod fields;
+pub mod level;
+pub mod logs;
+pub mod pretty;
