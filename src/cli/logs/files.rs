@@ -118,9 +118,12 @@ fn found(path: &Path) -> Result<Vec<PathBuf>, Missing> {
     let mut files = Vec::new();
     walk(path, &mut files).map_err(|source| Missing::Path { path: path.to_owned(), source })?;
     files.retain(|file| generation(file).0.extension().is_some_and(|extension| extension == "log"));
-    // Links after the files that they lead to would lose the container's id: links first.
+    if files.is_empty() {
+        return Err(Missing::Folder(path.to_owned()));
+    }
+    // Links first: their names tell the container's id, and the first name of a file is the one that is kept.
     files.sort_by_key(|file| (!file.is_symlink(), file.clone()));
-    if files.is_empty() { Err(Missing::Folder(path.to_owned())) } else { Ok(files) }
+    Ok(files.iter().flat_map(|file| with_generations(file)).collect())
 }
 
 /// The files that a glob matches; `*` does not cross a `/`, `**` does.

@@ -106,36 +106,51 @@ impl Body {
 
     /// Writes it, lines after the first indented, what `marks` finds marked.
     pub(super) fn write(&self, paint: Paint, marks: Option<&Regex>, out: &mut Vec<u8>) {
+        let mut page = Page { paint, starts_line: false, out };
         let mut spans = self.spans.iter().peekable();
         let mut at = 0;
+        let end = self.text.len();
         let found =
             marks.into_iter().flat_map(|marks| marks.find_iter(&self.text)).map(|found| found.range());
-        for mark in found.filter(|mark| !mark.is_empty()).chain([self.text.len()..self.text.len()]) {
+        for mark in found.filter(|mark| !mark.is_empty()).chain(std::iter::once(end..end)) {
             while at < mark.start {
                 while spans.next_if(|(range, _)| range.end <= at).is_some() {}
                 let (end, style) = match spans.peek() {
                     Some((range, style)) if range.start <= at => (range.end, *style),
                     Some((range, _)) => (range.start, Style::Plain),
-                    None => (self.text.len(), Style::Plain),
+                    None => (end, Style::Plain),
                 };
                 let end = end.min(mark.start);
-                lines(paint, style, &self.text[at..end], out);
+                page.lines(style, &self.text[at..end]);
                 at = end;
             }
-            lines(paint, Style::Match, &self.text[mark.clone()], out);
+            page.lines(Style::Match, &self.text[mark.clone()]);
             at = mark.end;
         }
     }
 }
 
-/// Writes text of one style, which may run over lines.
-fn lines(paint: Paint, style: Style, text: &[u8], out: &mut Vec<u8>) {
-    for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        if index > 0 {
-            out.push(b'\n');
-            out.extend_from_slice(INDENT);
+/// Where a body is written, piece by piece.
+struct Page<'a> {
+    paint: Paint,
+    /// The next piece begins a line that is not the first; empty lines stay empty.
+    starts_line: bool,
+    out: &'a mut Vec<u8>,
+}
+
+impl Page<'_> {
+    /// Writes a piece of one style, which may run over lines.
+    fn lines(&mut self, style: Style, text: &[u8]) {
+        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            if index > 0 {
+                self.out.push(b'\n');
+                self.starts_line = true;
+            }
+            if !line.is_empty() && std::mem::take(&mut self.starts_line) {
+                self.out.extend_from_slice(INDENT);
+            }
+            self.paint.text(style, line, self.out);
         }
-        paint.text(style, line, out);
     }
 }
 

@@ -10,8 +10,10 @@ use crate::event::Event;
 /// What was shown, counted.
 #[derive(Debug, Default)]
 pub struct Totals {
-    /// Hashes of the names of pods, or of plain files.
+    /// Hashes of the names of pods.
     pods: HashSet<u64>,
+    /// Hashes of the names of plain files; standard input is one, too.
+    files: HashSet<u64>,
     /// Hashes of the names of containers.
     containers: HashSet<u64>,
     /// Lines as programs wrote them: the runtime's parts of one line count once.
@@ -28,7 +30,7 @@ impl Totals {
     /// Counts an event.
     pub fn count(&mut self, subject: &PrettySubject<'_>, event: &Event<'_>) {
         if subject.pod.is_empty() {
-            self.pods.insert(hash(&[subject.path]));
+            self.files.insert(hash(&[subject.path]));
         } else {
             self.pods.insert(hash(&[subject.namespace, subject.pod]));
             self.containers.insert(hash(&[subject.namespace, subject.pod, subject.container]));
@@ -41,13 +43,10 @@ impl Totals {
 
     /// Writes the totals after `elapsed`, folded between two figures where `width` columns do not hold them.
     pub fn render(&self, elapsed: Duration, width: usize, color: bool, out: &mut Vec<u8>) {
-        let (pods, containers) = if self.containers.is_empty() {
-            (counted(self.pods.len() as u64, "source"), None)
-        } else {
-            (counted(self.pods.len() as u64, "pod"), Some(counted(self.containers.len() as u64, "container")))
-        };
         let seconds = elapsed.as_secs_f64();
-        let figures = [pods].into_iter().chain(containers).chain([
+        let sources = [(&self.pods, "pod"), (&self.containers, "container"), (&self.files, "file")];
+        let sources = sources.iter().filter(|(names, _)| !names.is_empty());
+        let figures = sources.map(|(names, noun)| counted(names.len() as u64, noun)).chain([
             counted(self.lines, "line"),
             counted(self.events, "event"),
             format!("{} joined", counted(self.joined, "trace")),
@@ -90,7 +89,7 @@ fn counted(count: u64, noun: &str) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
