@@ -4,7 +4,10 @@
 
 mod args;
 mod check;
-mod logs;
+pub mod fields;
+pub mod level;
+pub mod logs;
+pub mod pretty;
 mod run;
 
 pub use args::{
