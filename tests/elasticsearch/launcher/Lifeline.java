@@ -1,0 +1,28 @@
+package skidder;
+
+import java.io.IOException;
+
+/** Ends the server with its starter: at a signal, or when standard input ends because whoever held it is gone. */
+final class Lifeline {
+    /** Closes something that may fail to. */
+    interface Close {
+        void close() throws Exception;
+    }
+
+    /** Waits for the end; the server's own threads do not keep the process alive. */
+    static void hold(Close server) {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try {
+                server.close();
+            } catch (Exception error) {
+                error.printStackTrace();
+            }
+        }));
+        try {
+            while (System.in.read() >= 0) {}
+        } catch (IOException gone) {
+            // As good as its end.
+        }
+        System.exit(0);
+    }
+}
