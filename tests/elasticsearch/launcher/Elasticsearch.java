@@ -3,6 +3,7 @@ package skidder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.elasticsearch.common.logging.LogConfigurator;
 import org.elasticsearch.common.settings.KeyStoreWrapper;
@@ -14,8 +15,8 @@ import org.elasticsearch.plugins.PluginsLoader;
 
 /**
  * Starts Elasticsearch from the jars of Maven Central, past the usual main class and so past its bootstrap checks
- * and its refusal to run as root. Arguments are settings, `name=value`; the settings named in
- * {@link #SECURE} go to the keystore.
+ * and its refusal to run as root. Arguments are settings, `name=value`; {@link #SECURE} goes to
+ * the keystore.
  */
 public final class Elasticsearch {
     private static final String SECURE = "bootstrap.password";
@@ -40,10 +41,7 @@ public final class Elasticsearch {
                 Settings.builder().put(plain).setSecureSettings(secrets).build(), Map.of(), configuration, () -> "test");
         // The last argument: plugins are plain class loaders, not modules, for the server itself is on a class path.
         PluginsLoader plugins = PluginsLoader.createPluginsLoader(
-                Release.modules(environment),
-                PluginsLoader.loadPluginsBundles(environment.pluginsDir()),
-                Map.of(),
-                false);
+                Release.modules(environment), Set.of(), Map.of(), false);
         Node node = new Node(environment, plugins);
         node.start();
         Lifeline.hold(() -> {
