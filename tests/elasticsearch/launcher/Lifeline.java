@@ -1,6 +1,10 @@
 package skidder;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.stream.Stream;
 
 /** Ends the server with its starter: at a signal, or when standard input ends because whoever held it is gone. */
 final class Lifeline {
@@ -14,6 +18,9 @@ final class Lifeline {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 server.close();
+                if (System.getProperty("skidder.remove") != null) {
+                    remove(Path.of(System.getProperty("skidder.remove")));
+                }
             } catch (Exception error) {
                 error.printStackTrace();
             }
@@ -24,5 +31,13 @@ final class Lifeline {
             // As good as its end.
         }
         System.exit(0);
+    }
+
+    private static void remove(Path folder) throws IOException {
+        try (Stream<Path> within = Files.walk(folder)) {
+            for (Path path : within.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(path);
+            }
+        }
     }
 }

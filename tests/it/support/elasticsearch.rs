@@ -70,14 +70,14 @@ impl Elasticsearch {
         static SHARED: OnceCell<Server> = OnceCell::const_new();
         let url = match std::env::var("SKIDDER_TEST_ELASTICSEARCH") {
             Ok(url) => url.trim_end_matches('/').to_owned(),
-            Err(_) => SHARED.get_or_init(|| Server::start(Options::default(), Folder::Abandoned)).await.url(),
+            Err(_) => SHARED.get_or_init(|| Server::start(Options::default())).await.url(),
         };
         Self::at(url, None).await
     }
 
     /// A server of the story's own, ended when it is dropped.
     pub async fn own(options: Options) -> Self {
-        let server = Server::start(options, Folder::Kept).await;
+        let server = Server::start(options).await;
         Self::at(server.url(), Some(server)).await
     }
 
@@ -218,37 +218,23 @@ impl Elasticsearch {
     }
 }
 
-/// What becomes of a server's folder.
-enum Folder {
-    /// The server is told to remove it at its end: nobody of ours is there any more then.
-    Abandoned,
-    /// It goes with its owner, for the server may be killed and started again.
-    Kept,
-}
-
 /// The process of a server.
 struct Server {
     options: Options,
     folder: PathBuf,
-    /// Removes `folder` when dropped; `None` when the server itself does.
-    _kept: Option<TempDir>,
     /// `127.0.0.1:PORT`; empty before the first start.
     address: String,
     process: Option<Child>,
 }
 
 impl Server {
-    async fn start(options: Options, folder: Folder) -> Self {
+    async fn start(options: Options) -> Self {
         fetch(options.server.unwrap_or("8")).await;
-        let temporary = TempDir::with_prefix("skidder-elasticsearch-").expect("folder of the server");
-        let (folder, kept) = match folder {
-            Folder::Abandoned => (temporary.keep(), None),
-            Folder::Kept => (temporary.path().to_owned(), Some(temporary)),
-        };
+        let folder = TempDir::with_prefix("skidder-elasticsearch-").expect("folder of the server").keep();
         if options.tls {
             certify(&folder.join("config"));
         }
-        let mut new = Self { options, folder, _kept: kept, address: String::new(), process: None };
+        let mut new = Self { options, folder, address: String::new(), process: None };
         new.run().await;
         new
     }
@@ -274,10 +260,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.folder.join("server.log"));
         let log = log.expect("log of the server");
         let mut command = Command::new(script("start"));
-        command.arg(self.options.server.unwrap_or("8")).arg("--data").arg(&self.folder);
-        if self._kept.is_none() {
-            command.arg("--remove");
-        }
+        command.arg(self.options.server.unwrap_or("8")).arg("--data").arg(&self.folder).arg("--remove");
         if let Some((_, port)) = self.address.split_once(':') {
             command.arg(format!("http.port={port}"));
         }
@@ -316,6 +299,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.end();
+        // The server removes it only where it ends by itself, because the tests are gone.
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
