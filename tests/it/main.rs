@@ -1,4 +1,5 @@
 //! The stories of a node, in one binary: each module a theme, `support` the fixtures.
 
+mod elasticsearch;
 mod logs;
 mod support;

@@ -1,1 +1,7 @@
 //! Fixtures: what the stories share.
+
+pub mod agent;
+pub mod authority;
+pub mod elasticsearch;
+pub mod node;
+pub mod wait;
