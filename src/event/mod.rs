@@ -215,7 +215,7 @@ pub struct Event<'a> {
     pub end: End,
     /// Why its lines were joined (the rule's or pattern's name, such as `java`), for `--explain`; empty for a
     /// line of its own.
-    pub rule: &'static str,
+    pub rule: &'a str,
 }
 
 /// Takes events as they are found. The event is borrowed: what must stay is copied.
