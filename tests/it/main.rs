@@ -3,3 +3,4 @@
 mod elasticsearch;
 mod logs;
 mod support;
+mod traces;
