@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use skidder::cli::logs::files::Plan;
 use skidder::cli::pretty::{Pretty, PrettySubject, Totals};
-use skidder::event::{End, Event, Flags, Span, Stream};
+use skidder::event::{End, Event, Flags, GenerationFile, Position, Span, Stream};
 
 /// A file of `tests/data`.
 fn data(path: &str) -> PathBuf {
@@ -57,7 +57,10 @@ fn event<'a>(time: &'a str, stream: Stream, message: &'a (impl AsRef<[u8]> + ?Si
         message,
         utf8: false,
         flags: Flags { multiline: lines > 1, ..Flags::default() },
-        span: Span::default(),
+        span: Span {
+            start: Position::default(),
+            end: Position { generation: 0, offset: message.len() as u64 + 40 },
+        },
         lines,
         bytes: message.len() as u64 + 40,
         truncated: 0,
@@ -86,6 +89,10 @@ fn events() -> Vec<(PrettySubject<'static>, Event<'static>)> {
     let partial = Event {
         flags: Flags { partial: true, ..Flags::default() },
         end: End::Clock,
+        span: Span {
+            start: Position { generation: 0, offset: 9_000 },
+            end: Position { generation: 1, offset: 60 },
+        },
         ..event("2026-11-23T00:00:00.000000001Z", out, "connecting ...")
     };
     vec![
@@ -246,7 +253,8 @@ fn a_nodes_folder_and_its_links_mean_the_same_files() {
     for argument in ["node", "node/pods", "node/containers", "node/containers/*.log", "node/pods/*/*/?.log"] {
         let plan = Plan::new(&[data(argument)]);
         assert!(plan.missing.is_empty(), "{argument}: {:?}", plan.missing);
-        let below = |file: &PathBuf| file.strip_prefix(&node).unwrap().to_string_lossy().into_owned();
+        let below =
+            |file: &GenerationFile| file.path.strip_prefix(&node).unwrap().to_string_lossy().into_owned();
         let found: BTreeSet<Vec<String>> =
             plan.logs.iter().map(|log| log.files.iter().map(below).collect()).collect();
         assert_eq!(found, wanted, "{argument}");

@@ -1,32 +1,15 @@
 //! Which events are shown: by whose they are, when they were, what they say.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
+use super::when::{self, NoTime};
+use crate::cli::LogsArgs;
 use crate::cli::level::{self, Level};
 use crate::cli::pretty::PrettySubject;
 use crate::event::{Event, Stream, time};
-
-/// What the command line asks for, as it was written. Empty lists and `None` ask for everything.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted<'a> {
-    /// `--namespace`, globs.
-    pub namespaces: &'a [String],
-    /// `--pod`, globs.
-    pub pods: &'a [String],
-    /// `--container`, globs.
-    pub containers: &'a [String],
-    /// `--stream`: `stdout` or `stderr`.
-    pub stream: Option<&'a str>,
-    /// `--level`: this one and worse.
-    pub level: Option<&'a str>,
-    /// `--grep`: a regular expression over the whole event.
-    pub grep: Option<&'a str>,
-    /// `--since`, read by [`when::parse`](super::when::parse): not before this, in nanoseconds since 1970.
-    pub since: Option<i64>,
-    /// `--until`: before this.
-    pub until: Option<i64>,
-}
 
 /// What is wrong with an argument.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +24,16 @@ pub enum BadFilter {
         /// Why.
         source: globset::Error,
     },
-    /// Neither of the two streams.
-    #[error("--stream `{0}` is none: give stdout or stderr")]
-    Stream(String),
-    /// No level.
-    #[error("--level `{0}` is none: give trace, debug, info, warn, error or fatal")]
-    Level(String),
+    /// Neither a time nor a duration.
+    #[error("--{option} {source}")]
+    Time {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        source: NoTime,
+    },
     /// No regular expression.
-    #[error("--grep `{text}`: {reason}")]
+    #[error("--grep `{text}` is no regular expression: {reason}")]
     Grep {
         /// What was given.
         text: String,
@@ -71,17 +56,22 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Checks what is asked for.
-    pub fn new(wanted: &Wanted<'_>) -> Result<Self, BadFilter> {
+    /// Checks what is asked for. Times are meant before `now`, or in `zone`.
+    pub fn new(args: &LogsArgs, now: Timestamp, zone: &TimeZone) -> Result<Self, BadFilter> {
+        let time = |option, text: &Option<String>| {
+            let nanos = text.as_deref().map(|text| when::parse(text, now, zone)).transpose();
+            nanos.map_err(|source| BadFilter::Time { option, source })
+        };
         Ok(Self {
-            namespaces: globs("namespace", wanted.namespaces)?,
-            pods: globs("pod", wanted.pods)?,
-            containers: globs("container", wanted.containers)?,
-            stream: wanted.stream.map(stream).transpose()?,
-            level: wanted.level.map(level).transpose()?,
-            grep: wanted.grep.map(grep).transpose()?,
-            since: wanted.since,
-            until: wanted.until,
+            namespaces: globs("namespace", &args.namespace)?,
+            pods: globs("pod", &args.pod)?,
+            containers: globs("container", &args.container)?,
+            // The arguments let through only what these two can read.
+            stream: args.stream.as_deref().and_then(Stream::parse),
+            level: args.level.as_deref().and_then(|name| Level::parse(name.as_bytes())),
+            grep: args.grep.as_deref().map(grep).transpose()?,
+            since: time("since", &args.since)?,
+            until: time("until", &args.until)?,
         })
     }
 
@@ -132,18 +122,6 @@ fn globs(option: &'static str, texts: &[String]) -> Result<Option<GlobSet>, BadF
     builder.build().map(Some).map_err(|source| bad(&texts.join(","), source))
 }
 
-fn stream(text: &str) -> Result<Stream, BadFilter> {
-    match text {
-        "stdout" => Ok(Stream::Stdout),
-        "stderr" => Ok(Stream::Stderr),
-        _ => Err(BadFilter::Stream(text.to_owned())),
-    }
-}
-
-fn level(text: &str) -> Result<Level, BadFilter> {
-    Level::parse(text.as_bytes()).ok_or_else(|| BadFilter::Level(text.to_owned()))
-}
-
 fn grep(text: &str) -> Result<Regex, BadFilter> {
     Regex::new(text).map_err(|error| {
         // The last line of regex' message says what is wrong; those before draw where.
@@ -155,69 +133,51 @@ fn grep(text: &str) -> Result<Regex, BadFilter> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{arguments, event};
     use super::*;
-    use crate::event::{End, Flags, Span};
 
-    fn event<'a>(time: &'a str, stream: Stream, message: &'a str) -> Event<'a> {
-        Event {
-            time: time.as_bytes(),
-            stream,
-            message: message.as_bytes(),
-            utf8: true,
-            flags: Flags::default(),
-            span: Span::default(),
-            lines: 1,
-            bytes: message.len() as u64,
-            truncated: 0,
-            end: End::Bytes,
-            rule: "",
-        }
+    /// The filter of a command line.
+    fn filter(words: &[&str]) -> Result<Filter, BadFilter> {
+        Filter::new(&arguments(words), "2026-11-22T09:45:00Z".parse().unwrap(), &TimeZone::UTC)
     }
 
     #[test]
     fn names_are_globs_and_any_of_them_does() {
-        let pods = ["cart-*".to_owned(), "api-?".to_owned()];
-        let filter = Filter::new(&Wanted { pods: &pods, ..Wanted::default() }).unwrap();
+        let filter = filter(&["--pod", "cart-*", "--pod=api-?", "-n", "shop"]).unwrap();
         let takes =
-            |pod| filter.takes_source(&PrettySubject { namespace: "shop", pod, ..Default::default() });
-        assert_eq!([takes("cart-1"), takes("api-1"), takes("api-12"), takes("")], [true, true, false, false]);
+            |namespace, pod| filter.takes_source(&PrettySubject { namespace, pod, ..Default::default() });
+        assert!(takes("shop", "cart-1") && takes("shop", "api-1"));
+        assert!(!takes("shop", "api-12") && !takes("bank", "cart-1") && !takes("", ""));
     }
 
     #[test]
     fn events_by_stream_level_words_and_time() {
-        let early = event("2026-11-22T09:00:00Z", Stream::Stdout, "WARN slow\nCaused by: disk");
-        let late = event("2026-11-22T09:30:00Z", Stream::Stderr, "no level named");
-        let shown = |wanted: Wanted<'_>| {
-            let filter = Filter::new(&wanted).unwrap();
-            (filter.takes_event(&early), filter.takes_event(&late))
-        };
-        let noon = time::nanos(b"2026-11-22T09:30:00Z");
-        let all = Wanted::default();
-        assert_eq!(shown(all.clone()), (true, true));
-        assert_eq!(shown(Wanted { stream: Some("stderr"), ..all.clone() }), (false, true));
-        assert_eq!(shown(Wanted { level: Some("warn"), ..all.clone() }), (true, false));
-        assert_eq!(shown(Wanted { level: Some("info"), ..all.clone() }), (true, true));
-        assert_eq!(shown(Wanted { grep: Some("(?s)slow.*disk"), ..all.clone() }), (true, false));
-        assert_eq!(shown(Wanted { since: noon, ..all.clone() }), (false, true));
-        assert_eq!(shown(Wanted { until: noon, ..all }), (true, false));
+        let early = event(b"2026-11-22T09:00:00Z", Stream::Stdout, "WARN slow\nCaused by: disk");
+        let late = event(b"2026-11-22T09:30:00Z", Stream::Stderr, "no level named");
+        for (words, expected) in [
+            (&[][..], (true, true)),
+            (&["--stream=stderr"], (false, true)),
+            (&["--level=warn"], (true, false)),
+            (&["--level=info"], (true, true)),
+            (&["--grep=(?s)slow.*disk"], (true, false)),
+            (&["--since=09:30"], (false, true)),
+            (&["--since=15m"], (false, true)),
+            (&["--until=2026-11-22T09:30:00Z"], (true, false)),
+            (&["--since=09:00", "--until=09:30", "--level=error"], (false, false)),
+        ] {
+            let filter = filter(words).unwrap();
+            assert_eq!((filter.takes_event(&early), filter.takes_event(&late)), expected, "{words:?}");
+        }
     }
 
     #[test]
     fn a_wrong_argument_is_named_in_one_line() {
-        let globs = ["a[".to_owned()];
-        for (wanted, expected) in [
-            (
-                Wanted { stream: Some("out"), ..Wanted::default() },
-                "--stream `out` is none: give stdout or stderr",
-            ),
-            (
-                Wanted { level: Some("loud"), ..Wanted::default() },
-                "--level `loud` is none: give trace, debug, info, warn, error or fatal",
-            ),
-            (Wanted { grep: Some("a("), ..Wanted::default() }, "--grep `a(`: unclosed group"),
-            (Wanted { pods: &globs, ..Wanted::default() }, "--pod `a[` is no glob: "),
+        for (argument, expected) in [
+            ("--grep=a(", "--grep `a(` is no regular expression: unclosed group"),
+            ("--pod=a[", "--pod `a[` is no glob: "),
+            ("--since=noon", "--since `noon` is no time: give a duration before now"),
         ] {
-            let message = Filter::new(&wanted).unwrap_err().to_string();
+            let message = filter(&[argument]).unwrap_err().to_string();
             assert!(message.starts_with(expected), "{message}");
             assert_eq!(message.lines().count(), 1, "{message}");
         }

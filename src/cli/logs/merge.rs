@@ -92,8 +92,13 @@ impl Merge {
 
     /// An event of a source that is to be shown.
     pub fn push(&mut self, source: usize, event: &Event<'_>) {
-        let time = self.advance(source, event);
-        self.lanes[source].waiting.push_back((time, Kept::from(event)));
+        self.keep(source, Kept::from(event));
+    }
+
+    /// As [`Merge::push`], of an event that is owned already.
+    pub fn keep(&mut self, source: usize, kept: Kept) {
+        let time = self.advance(source, &kept.event());
+        self.lanes[source].waiting.push_back((time, kept));
     }
 
     /// An event of a source that is not to be shown: it only tells how far the source was read.
@@ -104,6 +109,11 @@ impl Merge {
     /// A source has no more.
     pub fn end(&mut self, source: usize) {
         self.lanes[source].reach = Reach::End;
+    }
+
+    /// No source has more.
+    pub fn end_all(&mut self) {
+        (0..self.lanes.len()).for_each(|source| self.end(source));
     }
 
     /// The source that must be read next before anything can be given out: of those with nothing waiting that could
@@ -187,22 +197,11 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples;
     use super::*;
 
     fn event<'a>(time: &'a [u8], message: &'a str) -> Event<'a> {
-        Event {
-            time,
-            stream: Stream::Stdout,
-            message: message.as_bytes(),
-            utf8: true,
-            flags: Flags::default(),
-            span: Span::default(),
-            lines: 1,
-            bytes: 0,
-            truncated: 0,
-            end: End::Bytes,
-            rule: "",
-        }
+        samples::event(time, Stream::Stdout, message)
     }
 
     fn second(second: i64) -> [u8; 30] {

@@ -25,7 +25,8 @@ use regex::bytes::Regex;
 use body::Body;
 use paint::{Paint, Style};
 
-use crate::event::{End, Event, Stream, time};
+use crate::cli::Color;
+use crate::event::{End, Event, Span, Stream, time};
 
 /// What stands before each line of a trace but its first.
 const INDENT: &[u8] = b"    ";
@@ -43,6 +44,18 @@ pub struct PrettySubject<'a> {
     pub path: &'a str,
 }
 
+/// Whether colours are wanted: on a terminal that can show them, unless `NO_COLOR` is set to anything.
+pub fn wants_color(when: Color, is_terminal: bool, environment: impl Fn(&str) -> Option<String>) -> bool {
+    match when {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            let refused = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+            is_terminal && !refused && environment("TERM").is_none_or(|terminal| terminal != "dumb")
+        }
+    }
+}
+
 /// Writes events for reading.
 #[derive(Debug)]
 pub struct Pretty {
@@ -50,7 +63,7 @@ pub struct Pretty {
     pub color: bool,
     /// The zone in which times are shown.
     pub zone: TimeZone,
-    /// Say below each event why its lines were joined and what ended it.
+    /// Say below each event why its lines were joined, where it lies and what ended it.
     pub explain: bool,
     /// What to mark in messages.
     pub marks: Option<Regex>,
@@ -81,7 +94,7 @@ impl Pretty {
         flags(paint, event, out);
         out.push(b'\n');
         if self.explain {
-            explain(paint, event, out);
+            explain(paint, subject, event, out);
         }
     }
 
@@ -152,18 +165,40 @@ fn flags(paint: Paint, event: &Event<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// One more line: how many lines were joined by which rule, and that the clock ended it.
-fn explain(paint: Paint, event: &Event<'_>, out: &mut Vec<u8>) {
+/// One more line: how many lines were joined by which rule, where they lie, and whether the clock ended the event.
+fn explain(paint: Paint, subject: &PrettySubject<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
     let joined = match (event.lines, event.rule) {
         (0 | 1, _) => "one line".to_owned(),
         (lines, "") => format!("{lines} lines joined"),
         (lines, rule) => format!("{lines} lines joined by {rule}"),
     };
+    let Span { start, end } = event.span;
+    let next = if start.generation == end.generation { "" } else { " of the next generation" };
+    let place = format!("bytes {} to {}{next}", start.offset, end.offset);
+    let of = if subject.path.is_empty() { "" } else { " of " };
     let ended = match event.end {
         End::Bytes => "",
         End::Clock => ", ended by the clock",
     };
     out.extend_from_slice(INDENT);
-    paint.text(Style::Faint, format!("= {joined}{ended}").as_bytes(), out);
+    paint.text(Style::Faint, format!("= {joined}, {place}{of}{}{ended}", subject.path).as_bytes(), out);
     out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_and_for_who_asks() {
+        let nothing = |_: &str| None;
+        let refused = |name: &str| (name == "NO_COLOR").then(|| "1".to_owned());
+        let dumb = |name: &str| (name == "TERM").then(|| "dumb".to_owned());
+        assert!(wants_color(Color::Auto, true, nothing));
+        assert!(!wants_color(Color::Auto, false, nothing));
+        assert!(!wants_color(Color::Auto, true, refused));
+        assert!(!wants_color(Color::Auto, true, dumb));
+        assert!(wants_color(Color::Always, false, refused));
+        assert!(!wants_color(Color::Never, true, nothing));
+    }
 }
