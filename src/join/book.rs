@@ -65,16 +65,29 @@ impl RuleBook {
         subject: &Subject<'_>,
         annotation: Option<&str>,
     ) -> Result<Arc<Rules>, WrongAnnotation> {
-        let matching = self.matchers.iter().enumerate().filter(|(_, matcher)| matcher.matches(subject));
-        let mut selection = Selection {
-            languages: self.settings.languages.clone(),
-            patterns: matching.map(|(index, _)| index).collect(),
-        };
+        let mut selection = self.configured(subject);
         if let Some(value) = annotation {
             self.apply(value, &mut selection)?;
         }
-        // Languages and patterns were compiled in `new`, so any of them compile; should they not, the languages do.
-        Ok(self.rules(selection).unwrap_or_else(|_| Arc::clone(&self.plain)))
+        Ok(self.compiled(selection))
+    }
+
+    /// The rules for a container's lines where no annotation says anything.
+    pub fn default_for(&self, subject: &Subject<'_>) -> Arc<Rules> {
+        self.compiled(self.configured(subject))
+    }
+
+    fn configured(&self, subject: &Subject<'_>) -> Selection {
+        let matching = self.matchers.iter().enumerate().filter(|(_, matcher)| matcher.matches(subject));
+        Selection {
+            languages: self.settings.languages.clone(),
+            patterns: matching.map(|(index, _)| index).collect(),
+        }
+    }
+
+    /// Languages and patterns were compiled in `new`, so any of them compile; should they not, the languages do.
+    fn compiled(&self, selection: Selection) -> Arc<Rules> {
+        self.rules(selection).unwrap_or_else(|_| Arc::clone(&self.plain))
     }
 
     fn apply(&self, value: &str, selection: &mut Selection) -> Result<(), WrongAnnotation> {

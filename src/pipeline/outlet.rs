@@ -62,6 +62,9 @@ pub trait Outlet {
     /// Whether more may be read, while the reader itself holds so many bytes.
     fn has_room(&mut self, held: usize) -> bool;
 
+    /// Whether more of this source may be read: what it is bound for may be out of reach.
+    fn takes(&self, source: SourceId) -> bool;
+
     /// Does what is due.
     fn tick(&mut self, now: Instant);
 

@@ -18,6 +18,7 @@ use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::{Batch, Event, Origin, PodMeta, Record, SourceId, SourceKey, time};
 use crate::observe::{Account, Backlog, Fate, Owner};
+use crate::ship::elasticsearch::StateHandle;
 use crate::tail::{Keys, Loss};
 
 /// How much room there must be before another turn is taken: what one turn can add, documents included.
@@ -49,6 +50,8 @@ pub struct ShippingSettings {
     pub targets: Targets,
     /// Whether each batch is for one target; else targets only show in documents.
     pub targeted: bool,
+    /// Which targets may not be written to just now.
+    pub held: StateHandle,
 }
 
 /// What the outlet is connected to.
@@ -166,8 +169,9 @@ impl Outlet for Shipping {
         if cut > 0 {
             shipped.account.ended(Fate::Truncated, cut);
         }
-        let target =
-            self.settings.targeted.then(|| self.settings.targets.resolve(&mut shipped.route, event.time));
+        let Shipped { template, found, pod, route, .. } = shipped;
+        let targets = &mut self.settings.targets;
+        let target = self.settings.targeted.then(|| targets.resolve(route, event.time));
         let entry = Entry {
             target,
             start: (&start_key, start.offset),
@@ -176,7 +180,6 @@ impl Outlet for Shipping {
             bytes: event.bytes - cut,
             time: time::nanos(event.time),
         };
-        let Shipped { template, found, pod, .. } = &*shipped;
         let (scratch, rendering) = (&mut self.scratch, &mut self.settings.rendering);
         let write = |out: &mut Vec<u8>| match rendering {
             Rendering::Document => template.render(event, scratch, out),
@@ -206,7 +209,6 @@ impl Outlet for Shipping {
     fn lost(&mut self, source: SourceId, key: &SourceKey, loss: Loss) {
         warn!(source = %key, bytes = loss.bytes, reason = loss.reason, "bytes were gone before they were read");
         if let Some(shipped) = self.sources.get(&source) {
-            shipped.account.grew(loss.bytes);
             shipped.account.ended(Fate::Lost, loss.bytes);
         }
     }
@@ -217,6 +219,13 @@ impl Outlet for Shipping {
         }
         self.send();
         self.outbox.is_empty() && self.ways.budget.has_room(held + self.assembler.buffered_bytes(), TURN_ROOM)
+    }
+
+    fn takes(&self, source: SourceId) -> bool {
+        match self.sources.get(&source).map(|shipped| &shipped.route) {
+            Some(Route::Fixed(target)) => !self.settings.held.is_full(target),
+            Some(Route::ByTime(_)) | None => true,
+        }
     }
 
     fn tick(&mut self, now: Instant) {

@@ -78,7 +78,7 @@ impl<O: Outlet> Reader<O> {
             }
             // Opened at once: its files may be unlinked in a moment.
             survey(source, &mut self.said_problems, now);
-            source.tell_records(&mut self.outlet);
+            source.tell_records(&mut self.outlet, now);
             source.stage = Stage::Waiting { since: now };
         }
         self.waiting.insert(id);
@@ -95,8 +95,8 @@ impl<O: Outlet> Reader<O> {
             self.by_folder.entry(folder.to_owned()).or_default().push(id);
         }
         let source = Source::new(id, found, naming, chain, Decoder::new(&decode), joiner);
-        self.outlet.describe(&facts(&source, None, false, &PodSettings::default()));
         self.sources.insert(id, source);
+        self.describe(id);
         id
     }
 
@@ -150,7 +150,7 @@ impl<O: Outlet> Reader<O> {
                     self.by_folder.remove(folder);
                 }
             }
-            self.outlet.record(Record::Forget { source: source.found.key.clone() }, false);
+            self.outlet.record(Record::Forget { source: source.found.key.clone() }, false, now);
             self.outlet.closed(id);
         }
     }
@@ -176,9 +176,12 @@ impl<O: Outlet> Reader<O> {
 
     pub(super) fn survey_source(&mut self, id: SourceId, now: Instant, changed: bool) {
         let Some(source) = self.sources.get_mut(&id) else { return };
+        if source.stage == Stage::Excluded {
+            return;
+        }
         if changed || source.survey_again || source.chain.is_empty() || self.watcher.is_none() {
             survey(source, &mut self.said_problems, now);
-            source.tell_records(&mut self.outlet);
+            source.tell_records(&mut self.outlet, now);
             self.wake_source(id);
         }
     }

@@ -73,7 +73,7 @@ impl<O: Outlet> Reader<O> {
     pub(super) fn describe(&mut self, id: SourceId) {
         let Some(source) = self.sources.get(&id) else { return };
         let (settings, wrong) = match &source.pod {
-            Some(pod) => PodSettings::from_pod(pod, &self.settings.annotations),
+            Some(pod) => PodSettings::from(pod, &self.settings.annotations),
             None => (PodSettings::default(), Vec::new()),
         };
         for message in wrong {
@@ -86,15 +86,16 @@ impl<O: Outlet> Reader<O> {
             _ => false,
         };
         match (excluded, source.stage) {
-            (true, Stage::Reading) => source.stage = Stage::Excluded,
+            (true, Stage::Reading) => source.exclude(),
             (false, Stage::Excluded) => source.stage = Stage::Reading,
             _ => {}
         }
-        if source.chain.position().is_none_or(|at| at.offset == 0) && source.joiner.held().is_none() {
+        if !source.has_begun() {
             // Rules are chosen before the first line: what was joined by others must be joined so again.
             source.joiner = Joiner::new(rules);
         }
         self.outlet.describe(&facts(source, source.pod.as_deref(), false, &settings));
+        source.accounts(self.outlet.account(id));
     }
 
     pub(super) fn rules_for(&self, found: &Found, pod: Option<&PodMeta>, annotation: Option<&str>) -> Arc<Rules> {

@@ -1,26 +1,31 @@
 //! The reader: one thread that owns all file state. It finds logs, takes fair turns at reading them, and gives
 //! their events to an [`Outlet`].
 
+mod discovery;
+mod metadata;
+mod turns;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-use super::directory::{Directory, Lookup};
-use super::outlet::{Facts, Outlet};
-use super::source::{Source, Stage, TurnContext, Turned};
+use super::directory::Directory;
+use super::outlet::Outlet;
+use super::source::{Source, Stage};
 use super::wake::{News, Stop, Wake};
-use crate::checkpoint::{Saved, SavedSource};
-use crate::decode::{self, Decoder};
+use crate::checkpoint::Saved;
+use crate::decode;
 use crate::discover::watch::{Hint, Watcher};
-use crate::discover::{Found, Scan, Scanner, generations};
-use crate::enrich::{AllowedAnnotations, PodSettings};
-use crate::event::{Origin, PodMeta, Record, SourceId, SourceKey, time};
-use crate::join::{Joiner, RuleBook, Rules, Subject};
-use crate::observe::Metrics;
-use crate::tail::{Chain, Head, Known, Naming, Reached, Resume, StartAt};
+use crate::discover::{Found, Scanner};
+use crate::enrich::Allowed;
+use crate::event::{SourceId, SourceKey};
+use crate::join::RuleBook;
+use crate::observe::{Heartbeat, Metrics};
+use crate::tail::{Chain, Naming, StartAt};
+use discovery::survey;
 
 /// How much is read in one turn. Large enough that the calls do not count, small enough that no source waits long.
 const TURN_BYTES: usize = 256 * 1024;
@@ -66,24 +71,9 @@ pub struct ReaderSettings {
     /// Which lines are one event.
     pub rules: RuleBook,
     /// What pods may set by annotation.
-    pub annotations: AllowedAnnotations,
+    pub annotations: Allowed,
     /// For how long.
     pub course: Course,
-}
-
-/// What `/status` shows of a source.
-#[derive(Clone, Debug)]
-pub struct SourceStatus {
-    /// The log.
-    pub found: Found,
-    /// What it does: `waiting`, `reading`, `at_end`, `excluded`, `failing`.
-    pub state: &'static str,
-    /// The offset of the next byte to read in the generation being read.
-    pub offset: u64,
-    /// Bytes in its files that were not read.
-    pub unread_bytes: u64,
-    /// How many files it holds: written to, rotated, unlinked.
-    pub files: (u64, u64, u64),
 }
 
 /// The reader.
@@ -114,8 +104,9 @@ pub struct Reader<O> {
     buffer: Vec<u8>,
     said_problems: HashSet<PathBuf>,
     stop: Option<Stop>,
-    #[expect(clippy::type_complexity, reason = "a callback")]
-    on_status: Option<Box<dyn FnMut(Vec<SourceStatus>) + Send>>,
+    /// Whether the outlet took more when it was last asked.
+    has_room: bool,
+    heartbeat: Option<Heartbeat>,
 }
 
 impl<O: Outlet> Reader<O> {
@@ -152,13 +143,14 @@ impl<O: Outlet> Reader<O> {
             buffer: vec![0; TURN_BYTES],
             said_problems: HashSet::new(),
             stop: None,
-            on_status: None,
+            has_room: true,
+            heartbeat: None,
         }
     }
 
-    /// Tells how the sources stand, about once a second.
-    pub fn on_status(&mut self, tell: impl FnMut(Vec<SourceStatus>) + Send + 'static) {
-        self.on_status = Some(Box::new(tell));
+    /// Shows at each round that it is alive.
+    pub fn set_heartbeat(&mut self, heartbeat: Heartbeat) {
+        self.heartbeat = Some(heartbeat);
     }
 
     /// Adds a log that no glob names, such as standard input.
@@ -177,6 +169,9 @@ impl<O: Outlet> Reader<O> {
         }
         loop {
             let now = Instant::now();
+            if let Some(heartbeat) = &self.heartbeat {
+                heartbeat.beat();
+            }
             if now >= self.next_scan {
                 self.scan(now);
             }
@@ -230,9 +225,10 @@ impl<O: Outlet> Reader<O> {
             Stage::Waiting { since } => self.directory.deadline(since),
             _ => None,
         });
-        let holds = self.holding.iter().filter_map(|id| self.sources.get(id)?.joiner.deadline());
+        let holding = self.holding.iter().filter(|_| self.has_room);
+        let holds = holding.filter_map(|id| self.sources.get(id)?.joiner.deadline());
         let dues = waits.chain(holds).chain(self.outlet.deadline()).min();
-        // What is overdue but held up (the output is full) is not waited for in circles.
+        // What is overdue but cannot be done just now is not waited for in circles.
         let soonest = dues.map(|due| due.max(now + Duration::from_millis(5)));
         soonest.into_iter().chain([self.next_scan, self.next_poll]).min().unwrap_or(now)
     }
@@ -282,11 +278,7 @@ impl<O: Outlet> Reader<O> {
         self.scan(now);
         let ids: Vec<SourceId> = self.sources.keys().copied().collect();
         for id in ids {
-            if let Some(source) = self.sources.get_mut(&id) {
-                survey(source, &mut self.said_problems, now);
-                source.chain.close_all();
-            }
-            self.wake_source(id);
+            self.survey_source(id, now, true);
         }
     }
 

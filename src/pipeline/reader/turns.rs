@@ -7,8 +7,11 @@ use tracing::warn;
 use super::super::outlet::Outlet;
 use super::super::source::{Source, Stage, TurnContext, Turned};
 use super::discovery::survey;
-use super::{Course, POLL_EVERY, Reader, SourceStatus};
+use super::super::wake::Stop;
+use super::{Course, POLL_EVERY, Reader};
 use crate::event::{SourceId, time};
+use crate::observe::metrics::StateLabel;
+use crate::tail::HeldFiles;
 
 impl<O: Outlet> Reader<O> {
     /// One turn for each source that may have something, while there is room. Returns whether anything was read.
@@ -17,13 +20,18 @@ impl<O: Outlet> Reader<O> {
         let read_at = time::rfc3339(wall_nanos());
         for _ in 0..self.ready.len() {
             let held = self.holding.iter().filter_map(|id| self.sources.get(id)).map(Source::held_bytes).sum();
-            if !self.outlet.has_room(held) {
+            self.has_room = self.outlet.has_room(held);
+            if !self.has_room {
                 return false;
             }
             let Some(id) = self.ready.pop_front() else { break };
             let Some(source) = self.sources.get_mut(&id) else { continue };
             if source.stage != Stage::Reading || source.not_before.is_some_and(|due| now < due) {
                 self.is_ready.remove(&id);
+                continue;
+            }
+            if !self.outlet.takes(id) {
+                self.ready.push_back(id);
                 continue;
             }
             let context = TurnContext {
@@ -57,7 +65,7 @@ impl<O: Outlet> Reader<O> {
 
     pub(super) fn at_end(&mut self, id: SourceId) {
         self.is_ready.remove(&id);
-        let to_end = self.settings.course == Course::ToEnd;
+        let to_end = self.settings.course == Course::ToEnd || self.stop == Some(Stop::Drain);
         let Some(source) = self.sources.get_mut(&id) else { return };
         if to_end && !source.chain.is_empty() {
             // Nothing is waited for: what has no newline has none.
@@ -102,29 +110,21 @@ impl<O: Outlet> Reader<O> {
             self.wake_source(id);
         }
         self.look_up_waiting(now);
-        if self.on_status.is_some() {
-            let status = self.sources.values().map(|source| self.status_of(source)).collect();
-            if let Some(tell) = &mut self.on_status {
-                tell(status);
-            }
-        }
+        self.show();
     }
 
-    pub(super) fn status_of(&self, source: &Source) -> SourceStatus {
-        let held = source.chain.held_files();
-        let state = match source.stage {
-            Stage::Waiting { .. } => "waiting",
-            Stage::Excluded => "excluded",
-            Stage::Reading if source.not_before.is_some() => "failing",
-            Stage::Reading if self.is_ready.contains(&source.id) => "reading",
-            Stage::Reading => "at_end",
-        };
-        SourceStatus {
-            found: source.found.clone(),
-            state,
-            offset: source.chain.position().map_or(0, |position| position.offset),
-            unread_bytes: held.unread_bytes,
-            files: (held.active, held.rotated, held.deleted),
+    /// Shows where all sources stand.
+    fn show(&mut self) {
+        let mut all = HeldFiles::default();
+        for source in self.sources.values_mut() {
+            let held = source.show();
+            all.active += held.active;
+            all.rotated += held.rotated;
+            all.deleted += held.deleted;
+        }
+        for (state, count) in [("active", all.active), ("rotated", all.rotated), ("deleted", all.deleted)] {
+            let gauge = self.metrics.files.get_or_create_owned(&StateLabel { state });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 }
