@@ -84,6 +84,15 @@ fn broken_configurations_say_what_and_where() {
             "skidder.yaml:3: files[0].include[0]: `/var/log/{a` is not a glob (unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?))",
         ),
         (
+            stdout("files:\n  - include: ['/var/{log,lib/x}/*.log']"),
+            "skidder.yaml:3: files[0].include[0]: `/var/{log,lib/x}/*.log` has brackets with a / between them; write several globs",
+        ),
+        (
+            stdout("kubernetes: { kubelet: { url: 'node:10250' } }"),
+            "skidder.yaml:2: kubernetes.kubelet.url: `node:10250` is neither a URL nor a file; write such as https://node:10250",
+        ),
+        (stdout("data_dir: ''"), "skidder.yaml:2: data_dir: is empty; write a folder"),
+        (
             stdout("files:\n  - include: /var/log/app.log"),
             "skidder.yaml:3: files[0].include: must be a list; write [\"/var/log/app.log\"]",
         ),
@@ -126,7 +135,7 @@ fn broken_configurations_say_what_and_where() {
         (
             // The lines before hold a value over several lines.
             stdout("data_dir: >-\n  /var/\n  x\nevents:\n  add_fields: { a: 'x ${A:-y}', b: '${B C}' }"),
-            "skidder.yaml:6: events.add_fields.b: `${B C}` is not `${NAME}` or `${NAME:-default}`; write `$${` for the two characters themselves",
+            "skidder.yaml:6: events.add_fields.b: has `${…}` that is not `${NAME}` or `${NAME:-default}`; write `$${` for the two characters themselves",
         ),
         (
             "output:\n  stdout: {}\n  elasticsearch: {}\n".into(),
