@@ -20,7 +20,7 @@ fn data(path: &str) -> PathBuf {
 /// Compares with `tests/data/golden/<name>`, or writes it when `SKIDDER_BLESS` is set.
 fn golden(name: &str, actual: &[u8]) {
     let path = data("golden").join(name);
-    if std::env::var_os("SKIDDER_BLESS").is_some() {
+    if std::env::var("SKIDDER_BLESS").is_ok_and(|value| value == "1") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, actual).unwrap();
     }
