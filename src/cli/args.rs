@@ -1,5 +1,6 @@
 //! What each command may be told: the definitions that help, completions and errors are made from.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
@@ -33,6 +34,9 @@ pub struct RunArgs {
     /// Where to, in place of the configuration's output
     #[arg(long, value_name = "OUTPUT")]
     pub output: Option<RunOutput>,
+    /// Read to the end of what is there, deliver it, and end
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// An output that needs no configuration.
@@ -126,6 +130,20 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+impl Color {
+    /// Whether standard output is coloured.
+    pub fn is_on(self) -> bool {
+        match self {
+            Self::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                !refused && std::io::stdout().is_terminal()
+            }
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }
 
 const CHECK_HELP: &str = "\

@@ -54,7 +54,6 @@ Exit codes:
 /// Stack traces joined, pods named, nothing lost, nothing doubled.
 #[derive(Debug, Parser)]
 #[command(name = "skidder", version = VERSION.as_str(), after_help = HELP, max_term_width = 100)]
-#[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

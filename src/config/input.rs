@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::instead;
 use super::text::{DatasetName, Glob, PathGlob, Pattern, TimePattern, optional};
-use super::units::{duration, size};
+use super::units::{count, duration, size};
 
 /// Fields that are added to documents: names and any JSON.
 pub type Fields = serde_json::Map<String, serde_json::Value>;
@@ -108,6 +108,7 @@ pub struct Multiline {
     #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::positive")]
     pub timeout: Duration,
     /// An event of more lines is given out in pieces. Default: 1000.
+    #[serde(deserialize_with = "count")]
     pub max_lines: NonZeroU32,
     /// An event of more bytes is cut and flagged. Default: 1 MiB.
     #[serde(serialize_with = "size::serialize", deserialize_with = "size::positive")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::{Secret, SecretSource};
 use super::text::{DatasetName, HttpUrl, IndexPattern, NamespaceName, optional};
-use super::units::{duration, optional_duration, size};
+use super::units::{count, duration, optional_duration, size};
 
 /// `output`: exactly one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -276,6 +276,7 @@ struct WrittenElasticsearch {
     document_ids: bool,
     compression: Compression,
     batch: Batch,
+    #[serde(deserialize_with = "count")]
     in_flight: NonZeroU32,
     #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::positive")]
     timeout: Duration,

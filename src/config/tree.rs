@@ -42,9 +42,14 @@ pub(super) struct Entry {
 impl Node {
     /// Reads one YAML document; nothing at all is an empty mapping.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let mut builder = Builder { parser: Parser::new_from_str(text) };
+        let not_yaml = |error: granit_parser::ScanError| {
+            let what = error.info().replace('\n', " ");
+            Fault::new(format!("this is not YAML: {what}")).on(error.marker().line())
+        };
+        let events: Result<Vec<_>, _> = Parser::new_from_str(text).collect();
+        let mut builder = Builder { events: events.map_err(not_yaml)?.into_iter() };
         loop {
-            let (event, span) = builder.next()?;
+            let (event, span) = builder.next();
             match event {
                 Event::StreamStart | Event::DocumentStart(..) => {}
                 Event::StreamEnd => return Ok(Self { line: 1, value: Value::Map(Vec::new()) }),
@@ -147,19 +152,12 @@ pub(super) type Change<'a> = dyn FnMut(&str) -> Result<String, Fault> + 'a;
 
 /// Builds nodes from the parser's events.
 struct Builder<'a> {
-    parser: Parser<'a, granit_parser::StrInput<'a>>,
+    events: std::vec::IntoIter<(Event<'a>, Span)>,
 }
 
 impl<'a> Builder<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, Span), Fault> {
-        match self.parser.next_event() {
-            Some(Ok(next)) => Ok(next),
-            Some(Err(error)) => {
-                let what = error.info().replace('\n', " ");
-                Err(Fault::new(format!("this is not YAML: {what}")).on(error.marker().line()))
-            }
-            None => Ok((Event::StreamEnd, Span::default())),
-        }
+    fn next(&mut self) -> (Event<'a>, Span) {
+        self.events.next().unwrap_or((Event::StreamEnd, Span::default()))
     }
 
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Fault> {
@@ -192,7 +190,7 @@ impl<'a> Builder<'a> {
     fn list(&mut self) -> Result<Value, Fault> {
         let mut items = Vec::new();
         loop {
-            match self.next()? {
+            match self.next() {
                 (Event::SequenceEnd, _) => return Ok(Value::List(items)),
                 (event, span) => items.push(self.node(event, span)?),
             }
@@ -203,7 +201,7 @@ impl<'a> Builder<'a> {
         let mut entries = Vec::new();
         let mut lines = BTreeMap::new();
         loop {
-            let (event, span) = self.next()?;
+            let (event, span) = self.next();
             if event == Event::MappingEnd {
                 return Ok(Value::Map(entries));
             }
@@ -215,7 +213,7 @@ impl<'a> Builder<'a> {
                     .on(line)
                     .under(&key));
             }
-            let (event, span) = self.next()?;
+            let (event, span) = self.next();
             let mut value = self.node(event, span).map_err(|fault| fault.under(&key))?;
             if !matches!(value.value, Value::Scalar { .. }) {
                 value.line = line;
@@ -227,7 +225,7 @@ impl<'a> Builder<'a> {
     /// Only one document may be there.
     fn end(&mut self) -> Result<(), Fault> {
         loop {
-            match self.next()? {
+            match self.next() {
                 (Event::DocumentEnd, _) => {}
                 (Event::StreamEnd, _) => return Ok(()),
                 (_, span) => {
@@ -317,7 +315,11 @@ fn write_text(f: &mut fmt::Formatter<'_>, text: &str, plain: bool) -> fmt::Resul
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-' | '@');
     let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') && text.chars().all(safe);
     let typed = matches!(text, "true" | "false" | "null") || text.parse::<f64>().is_ok();
-    if (word && !typed) || (plain && typed) {
+    // `25s`, `1MiB`: digits and then letters, but no `0x1f`.
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let measure =
+        !text.starts_with('0') && unit.len() < text.len() && unit.chars().all(|c| c.is_ascii_alphabetic());
+    if ((word || measure) && !typed) || (plain && typed) {
         return f.write_str(text);
     }
     f.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)

@@ -1,5 +1,6 @@
 //! Sizes, durations and rates as people write them.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Units of size, the largest first. Those without a letter `i` are decimal, as in SI.
@@ -69,6 +70,12 @@ pub fn show_duration(duration: Duration) -> String {
         Some((name, scale)) => format!("{}{name}", millis / scale),
         None => "0s".into(),
     }
+}
+
+/// Reads a count of which none makes no sense.
+pub(super) fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<NonZeroU32, D::Error> {
+    let count = <u32 as serde::Deserialize>::deserialize(deserializer)?;
+    NonZeroU32::new(count).ok_or_else(|| serde::de::Error::custom("must be at least 1"))
 }
 
 /// Digits, and what follows them.

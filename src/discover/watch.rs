@@ -80,6 +80,11 @@ impl Watcher {
         }
     }
 
+    /// How many folders are watched.
+    pub fn watched(&self) -> usize {
+        self.folders.len()
+    }
+
     /// How many folders could not be watched and are left to the scan.
     pub fn refused(&self) -> usize {
         self.refused.len()

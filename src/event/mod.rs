@@ -216,7 +216,7 @@ pub struct Event<'a> {
     pub end: End,
     /// Why its lines were joined (the rule's or pattern's name, such as `java`), for `--explain`; empty for a
     /// line of its own.
-    pub rule: &'static str,
+    pub rule: &'a str,
 }
 
 /// A file that holds one generation of a log, as a look at its folder shows it.

@@ -68,6 +68,8 @@ pub struct Metrics {
     pub oldest_unshipped_seconds: Gauge<f64, AtomicU64>,
     /// `skidder_lost_bytes_total{reason}`: see [`LOST_REASONS`]
     pub lost_bytes: Family<ReasonLabel, Counter>,
+    /// `skidder_failure_store_total`: documents that Elasticsearch accepted and set aside in its failure store
+    pub failure_store: Counter,
     /// `skidder_bulk_requests_total{status}`: 2xx, 4xx, 429, 5xx, error
     pub bulk_requests: Family<StatusLabel, Counter>,
     /// `skidder_bulk_bytes_total{encoding}`: plain, wire
@@ -107,6 +109,7 @@ impl Default for Metrics {
             lag_bytes: Gauge::default(),
             oldest_unshipped_seconds: Gauge::default(),
             lost_bytes: all(LOST_REASONS.map(|reason| ReasonLabel { reason })),
+            failure_store: Counter::default(),
             bulk_requests: all(BULK_STATUSES.map(|status| StatusLabel { status })),
             bulk_bytes: all(ENCODINGS.map(|encoding| EncodingLabel { encoding })),
             bulk_duration: Histogram::new(BULK_SECONDS),

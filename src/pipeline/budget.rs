@@ -1,33 +1,51 @@
 //! One budget for the memory of all that is read and not yet acknowledged. When it is spent, reading stops.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The budget. The reader charges the batches it gives out; who settles them gives back.
 #[derive(Debug)]
 pub struct Budget {
     max: usize,
-    given_out: AtomicUsize,
+    given_out: Mutex<GivenOut>,
+}
+
+#[derive(Debug, Default)]
+struct GivenOut {
+    total: usize,
+    by_batch: HashMap<u64, usize>,
 }
 
 impl Budget {
     /// A budget of so many bytes.
     pub fn new(max: usize) -> Self {
-        Self { max, given_out: AtomicUsize::new(0) }
+        Self { max, given_out: Mutex::default() }
     }
 
-    /// Takes bytes that leave the reader.
-    pub fn charge(&self, bytes: usize) {
-        self.given_out.fetch_add(bytes, Ordering::Relaxed);
+    /// Takes the bytes of a batch that leaves the reader.
+    pub fn charge(&self, sequence: u64, bytes: usize) {
+        let mut given_out = self.lock();
+        given_out.total += bytes;
+        given_out.by_batch.insert(sequence, bytes);
     }
 
-    /// Gives bytes back that are settled.
-    pub fn release(&self, bytes: usize) {
-        self.given_out.fetch_sub(bytes, Ordering::Relaxed);
+    /// Gives back those of a batch that is settled.
+    pub fn release(&self, sequence: u64) {
+        let mut given_out = self.lock();
+        let bytes = given_out.by_batch.remove(&sequence).unwrap_or_default();
+        given_out.total -= bytes;
     }
 
-    /// Whether there is room for `more` bytes beside the `held` ones of the reader itself.
+    /// Whether there is room for `more` bytes beside the `held` ones of the reader itself. Where nothing else is
+    /// held there always is, so that a small budget never stops everything.
     pub fn has_room(&self, held: usize, more: usize) -> bool {
-        self.given_out.load(Ordering::Relaxed) + held + more <= self.max
+        let total = self.lock().total;
+        total + held == 0 || total + held + more <= self.max
+    }
+
+    /// A panic of another thread leaves sums as they are.
+    fn lock(&self) -> MutexGuard<'_, GivenOut> {
+        self.given_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,9 +57,11 @@ mod tests {
     fn what_is_charged_is_given_back() {
         let budget = Budget::new(100);
         assert!(budget.has_room(60, 40));
-        budget.charge(50);
+        budget.charge(7, 50);
         assert!(!budget.has_room(60, 0));
-        budget.release(50);
+        budget.release(7);
+        budget.release(7);
         assert!(budget.has_room(60, 40));
+        assert!(budget.has_room(0, 1000) && !budget.has_room(1, 1000));
     }
 }

@@ -1,10 +1,12 @@
 //! What the reader gives its events to: the batches of the agent, or the printer of `skidder logs`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::discover::Found;
 use crate::enrich::PodSettings;
 use crate::event::{Event, GenerationKey, PodMeta, Record, SourceId, SourceKey};
+use crate::observe::Account;
 use crate::tail::{Keys, Loss};
 
 /// What is known of a source when its events begin, or change.
@@ -49,13 +51,19 @@ pub trait Outlet {
     fn mark(&mut self, mark: &Mark<'_>, now: Instant);
 
     /// What the checkpoint should know; `before_events` of it must be durable before any later event leaves.
-    fn record(&mut self, record: Record, before_events: bool);
+    fn record(&mut self, record: Record, before_events: bool, now: Instant);
+
+    /// The account of a source that was described.
+    fn account(&self, source: SourceId) -> Option<Arc<Account>>;
 
     /// Bytes of a source were gone before they were read.
-    fn lost(&mut self, source: &SourceKey, loss: Loss);
+    fn lost(&mut self, source: SourceId, key: &SourceKey, loss: Loss);
 
     /// Whether more may be read, while the reader itself holds so many bytes.
     fn has_room(&mut self, held: usize) -> bool;
+
+    /// Whether more of this source may be read: what it is bound for may be out of reach.
+    fn takes(&self, source: SourceId) -> bool;
 
     /// Does what is due.
     fn tick(&mut self, now: Instant);

@@ -9,8 +9,8 @@ use crate::decode::Decoder;
 use crate::discover::Found;
 use crate::event::{End, Event, GenerationKey, Position, PodMeta, RawLine, Record, SourceId, Stream};
 use crate::join::Joiner;
-use crate::observe::Metrics;
-use crate::tail::{Chain, Keys, Lines, Naming, Turn};
+use crate::observe::{Account, FileState, Metrics, Reading};
+use crate::tail::{Chain, HeldFiles, Keys, Lines, Naming, Turn};
 
 /// How long a log whose file could not be read is left alone.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ pub struct TurnContext<'a, O> {
     pub now: Instant,
     /// Now, as plain lines have it for their time.
     pub read_at: &'a [u8],
-    /// What is counted.
+    /// Counts malformed lines.
     pub metrics: &'a Metrics,
 }
 
@@ -86,6 +86,11 @@ pub struct Source {
     /// The generation whose first line the decoder has seen.
     sniffed: Option<u32>,
     marked: Option<Position>,
+    /// What became of its bytes.
+    account: Option<Arc<Account>>,
+    /// Bytes that the account knows to be written, of which these were read or lost.
+    written: u64,
+    passed: u64,
 }
 
 impl Source {
@@ -105,7 +110,28 @@ impl Source {
             cuts: Vec::new(),
             sniffed: None,
             marked: None,
+            account: None,
+            written: 0,
+            passed: 0,
         }
+    }
+
+    /// Keeps its accounts there from now on.
+    pub fn accounts(&mut self, account: Option<Arc<Account>>) {
+        self.account = account;
+    }
+
+    /// Its pod wants nothing shipped: its files are let go. Should the pod want it again, what is written from then
+    /// on is read.
+    pub fn exclude(&mut self) {
+        self.stage = Stage::Excluded;
+        self.chain.let_go();
+        self.survey_again = true;
+    }
+
+    /// Whether a line of it was read.
+    pub fn has_begun(&self) -> bool {
+        self.sniffed.is_some()
     }
 
     /// Events that the clock ended before the last end of the agent: they will end there again.
@@ -120,30 +146,17 @@ impl Source {
         let turned = match self.chain.turn(buffer, now) {
             Ok(Turn::Lines(lines)) => {
                 sniff(&mut self.decoder, &mut self.sniffed, &self.chain, &lines);
-                let bytes = lines.bytes.len() as u64;
-                let mut passage = Passage {
-                    decoder: &mut self.decoder,
-                    joiner: &mut self.joiner,
-                    into: Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now },
-                    read_at,
-                    lines: 0,
-                    malformed: 0,
-                };
+                let mut passage = self.passage(outlet, now, read_at);
                 lines.into_iter().for_each(|raw| passage.line(raw));
-                passage.count(metrics, bytes);
+                let (count, malformed) = (passage.lines, passage.malformed);
+                self.count(metrics, lines.bytes.len() as u64, count, malformed);
                 Turned::More
             }
             Ok(Turn::Long(span, long)) => {
-                let mut passage = Passage {
-                    decoder: &mut self.decoder,
-                    joiner: &mut self.joiner,
-                    into: Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now },
-                    read_at,
-                    lines: 0,
-                    malformed: 0,
-                };
+                let mut passage = self.passage(outlet, now, read_at);
                 passage.line(long.as_raw(span));
-                passage.count(metrics, span.end.offset - span.start.offset);
+                let malformed = passage.malformed;
+                self.count(metrics, span.end.offset - span.start.offset, 1, malformed);
                 Turned::More
             }
             Ok(Turn::Progress) => Turned::More,
@@ -157,6 +170,61 @@ impl Source {
         self.not_before = None;
         self.mark(outlet, now);
         turned
+    }
+
+    fn passage<'a, O: Outlet>(&'a mut self, outlet: &'a mut O, now: Instant, read_at: &'a [u8]) -> Passage<'a, O> {
+        Passage {
+            decoder: &mut self.decoder,
+            joiner: &mut self.joiner,
+            into: Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now },
+            read_at,
+            lines: 0,
+            malformed: 0,
+        }
+    }
+
+    fn count(&mut self, metrics: &Metrics, bytes: u64, lines: u64, malformed: u64) {
+        if malformed > 0 {
+            metrics.malformed_lines.inc_by(malformed);
+        }
+        if let Some(account) = &self.account {
+            account.read(bytes, lines);
+        }
+        self.pass(bytes);
+    }
+
+    /// Bytes were read, or lost: they had been written, whether that was seen or not.
+    fn pass(&mut self, bytes: u64) {
+        self.passed += bytes;
+        self.wrote(self.passed);
+    }
+
+    fn wrote(&mut self, written: u64) {
+        if let (true, Some(account)) = (written > self.written, &self.account) {
+            account.grew(written - self.written);
+            self.written = written;
+        }
+    }
+
+    /// Shows where it stands. Returns the files that it holds.
+    pub fn show(&mut self) -> HeldFiles {
+        let held = self.chain.held_files();
+        self.wrote(self.passed + held.unread_bytes);
+        if let Some(account) = &self.account {
+            let offset = self.chain.position().map_or(0, |position| position.offset);
+            account.show(Reading {
+                path: self.found.shown.display().to_string(),
+                state: match held {
+                    HeldFiles { active: 1.., rotated: 0, .. } => FileState::Active,
+                    HeldFiles { deleted: 0, .. } => FileState::Rotated,
+                    HeldFiles { .. } => FileState::Deleted,
+                },
+                offset,
+                size: offset + held.unread_bytes,
+                generations: usize::try_from(held.active + held.rotated + held.deleted).unwrap_or(usize::MAX),
+            });
+        }
+        held
     }
 
     /// The end of the file: gives out what was silent for long enough.
@@ -187,7 +255,7 @@ impl Source {
 
     /// Tells the outlet how far all is given out, and the checkpoint of new generations.
     pub fn mark<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
-        self.tell_records(outlet);
+        self.tell_records(outlet, now);
         let low = self.low();
         if low.is_none() || low == self.marked {
             return;
@@ -199,13 +267,14 @@ impl Source {
 
     /// Tells the checkpoint of new generations: a mark must be durable before its first document leaves, a name
     /// from the first line can be computed again.
-    pub fn tell_records<O: Outlet>(&mut self, outlet: &mut O) {
+    pub fn tell_records<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
         self.chain.lengthen_head();
         for record in self.chain.take_records() {
-            outlet.record(record, self.naming == Naming::Mark);
+            outlet.record(record, self.naming == Naming::Mark, now);
         }
         for loss in self.chain.take_losses() {
-            outlet.lost(&self.found.key, loss);
+            self.pass(loss.bytes);
+            outlet.lost(self.id, &self.found.key, loss);
         }
     }
 
@@ -261,14 +330,6 @@ impl<O: Outlet> Passage<'_, O> {
         let into = &mut self.into;
         self.joiner.push(&line, into.now, &mut |event: &Event<'_>| into.event(event));
     }
-
-    fn count(&self, metrics: &Metrics, bytes: u64) {
-        metrics.read_bytes.inc_by(bytes);
-        metrics.read_lines.inc_by(self.lines);
-        if self.malformed > 0 {
-            metrics.malformed_lines.inc_by(self.malformed);
-        }
-    }
 }
 
 /// The way of an event into the outlet.
@@ -294,7 +355,7 @@ impl<O: Outlet> Into<'_, O> {
         let end = event.span.end;
         if let Some(key) = self.keys.get(end.generation) {
             let (source, stream) = (self.key.clone(), event.stream);
-            self.outlet.record(Record::Cut { source, key, offset: end.offset, stream }, true);
+            self.outlet.record(Record::Cut { source, key, offset: end.offset, stream }, true, self.now);
         }
     }
 }

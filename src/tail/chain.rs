@@ -12,7 +12,7 @@ use super::generation::{Generation, Got, LongLine, Name, State};
 use super::identity::{HEAD_MAX, Head, Naming, mint};
 use super::lines::Lines;
 use super::place::{Anchor, Place};
-use super::resume::Resume;
+use super::resume::{Resume, StartAt};
 use crate::event::{GenerationKey, Position, Record, SourceKey, Span};
 
 /// How long after a younger generation was seen the older one may still be written to, where nobody tells that
@@ -247,6 +247,12 @@ impl Chain {
         for generation in &mut self.generations {
             generation.state = State::Closed;
         }
+    }
+
+    /// Closes all files. The next survey begins with what is written after it.
+    pub fn let_go(&mut self) {
+        self.generations.clear();
+        self.resume = Some(Resume::fresh(StartAt::End));
     }
 
     /// Whether a look at the open files shows something new to read or to do.

@@ -17,7 +17,7 @@ pub struct Kept {
     bytes: u64,
     truncated: u64,
     end: End,
-    rule: &'static str,
+    rule: String,
 }
 
 impl Kept {
@@ -34,7 +34,7 @@ impl Kept {
             bytes: self.bytes,
             truncated: self.truncated,
             end: self.end,
-            rule: self.rule,
+            rule: &self.rule,
         }
     }
 }
@@ -52,7 +52,7 @@ impl From<&Event<'_>> for Kept {
             bytes: event.bytes,
             truncated: event.truncated,
             end: event.end,
-            rule: event.rule,
+            rule: event.rule.to_owned(),
         }
     }
 }
