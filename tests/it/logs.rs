@@ -136,6 +136,9 @@ fn events() -> Vec<(PrettySubject<'static>, Event<'static>)> {
 fn rendered(pretty: &mut Pretty) -> Vec<u8> {
     let mut out = Vec::new();
     for (subject, event) in events() {
+        if subject.pod == API.pod {
+            pretty.introduce(&subject, "Deployment", "api", &mut out);
+        }
         pretty.render(&subject, &event, &mut out);
     }
     out
@@ -251,7 +254,7 @@ fn a_nodes_folder_and_its_links_mean_the_same_files() {
         })
         .collect();
     for argument in ["node", "node/pods", "node/containers", "node/containers/*.log", "node/pods/*/*/?.log"] {
-        let plan = Plan::new(&[data(argument)]);
+        let plan = Plan::new(&[data(argument)], true);
         assert!(plan.missing.is_empty(), "{argument}: {:?}", plan.missing);
         let below =
             |file: &GenerationFile| file.path.strip_prefix(&node).unwrap().to_string_lossy().into_owned();
