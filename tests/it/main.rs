@@ -1,3 +1,4 @@
 //! The stories of a node, in one binary: each module a theme, `support` the fixtures.
 
+mod kubelet;
 mod support;
