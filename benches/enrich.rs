@@ -1,6 +1,7 @@
 //! What a document costs: rendering one event, by kind of message. `cargo bench --bench enrich`.
 
-#![allow(missing_docs)]
+// A bench that cannot begin may panic.
+#![allow(missing_docs, clippy::expect_used)]
 
 use std::hint::black_box;
 
