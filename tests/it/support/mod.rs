@@ -5,3 +5,4 @@ pub mod authority;
 pub mod elasticsearch;
 pub mod node;
 pub mod wait;
+pub mod kubelet;
