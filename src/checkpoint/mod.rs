@@ -23,6 +23,8 @@ mod line;
 mod lock;
 mod saved;
 mod store;
+#[cfg(test)]
+mod wreck;
 
 pub use disk::{Disk, Folder};
 pub use gate::gate;
