@@ -195,8 +195,10 @@ mod tests {
         saved
     }
 
+    type Keyed<T> = Vec<(GenerationKey, T)>;
+
     /// What is left of the only source, as (generations with their head's length, cuts).
-    fn left(records: &[Record]) -> (Vec<(GenerationKey, u32)>, Vec<(GenerationKey, u64)>) {
+    fn left(records: &[Record]) -> (Keyed<u32>, Keyed<u64>) {
         let saved = sum(records);
         assert_eq!(sum(&saved.records().collect::<Vec<_>>()), saved, "its records add up to it");
         let source = &saved.sources[&name()];

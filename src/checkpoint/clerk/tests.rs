@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot::Receiver;
 
 use super::super::saved::Saved;
+use super::super::seed;
 use super::super::wreck::{Death, Wreck};
 use super::*;
 use crate::event::{GenerationKey, SourceId, SourceKey, Stream};
@@ -168,9 +169,7 @@ impl Model {
 
 #[test]
 fn no_death_leaves_a_position_past_what_is_settled_nor_loses_what_was_promised() {
-    let seed =
-        std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fastrand::u64(..));
-    println!("SKIDDER_SEED={seed}");
+    let seed = seed();
     for round in 0..25 {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(round));
         let disk = if random.bool() { Wreck::default() } else { Wreck::flaky(4, random.u64(..)) };

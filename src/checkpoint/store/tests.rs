@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::seed;
 use super::super::wreck::{Death, Wreck};
 use super::*;
 use crate::event::{GenerationKey, SourceKey, Stream};
@@ -109,9 +110,7 @@ fn a_crash_at_any_step_leaves_what_was_promised() {
 
 #[test]
 fn failing_calls_and_crashes_between_them_leave_what_was_promised() {
-    let seed =
-        std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fastrand::u64(..));
-    println!("SKIDDER_SEED={seed}");
+    let seed = seed();
     for round in 0..20 {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(round));
         let disk = Wreck::flaky(random.u32(2..6), random.u64(..));
