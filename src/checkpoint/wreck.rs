@@ -75,6 +75,13 @@ impl Wreck {
         disk
     }
 
+    /// All that is there survives a power loss.
+    pub(super) fn sync_all(&self) {
+        let mut state = self.state();
+        state.synced_names = state.names.clone();
+        state.inodes.iter_mut().for_each(|inode| inode.synced = inode.bytes.clone());
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.state().names.keys().cloned().collect()
     }

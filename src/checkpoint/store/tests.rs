@@ -233,6 +233,26 @@ fn any_flipped_bit_is_noticed_and_the_other_lines_are_kept() {
 }
 
 #[test]
+fn a_crash_while_a_damaged_file_is_set_aside_loses_none_of_it() {
+    let (mut spoilt, ends) = three_lines();
+    spoilt[ends[1] - 5] ^= 1;
+    let whole = Wreck::holding(FILE, &spoilt);
+    open(&whole);
+    let steps = whole.state().spent;
+    for steps in 0..=steps {
+        let disk = Wreck::holding(FILE, &spoilt);
+        disk.sync_all();
+        disk.state().steps = Some(steps);
+        let _ = Store::open_on(disk.clone(), Path::new("/data"), Timestamp::UNIX_EPOCH);
+        for (death, survivor) in disk.survivors() {
+            let kept = survivor.names().iter().any(|name| survivor.read(name).unwrap().unwrap() == spoilt);
+            assert!(kept, "after {steps} steps, {death:?}: the damaged file is gone");
+            assert_eq!(open(&survivor).1.sources.len(), 2, "after {steps} steps, {death:?}");
+        }
+    }
+}
+
+#[test]
 fn a_newer_version_is_refused() {
     let json = br#"{"checkpoint":{"version":2}}"#;
     let line = [format!("{:08x} ", crc32fast::hash(json)).as_bytes(), json, b"\nwhatever\n"].concat();
