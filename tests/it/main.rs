@@ -5,5 +5,7 @@ mod configuration;
 mod elasticsearch;
 mod logs;
 mod kubelet;
+mod checkpoint;
+mod http;
 mod support;
 mod traces;
