@@ -4,9 +4,6 @@ use memchr::memchr2;
 
 use crate::event::{Stream, time};
 
-/// See [`find_special`].
-const NEAR: usize = 12;
-
 /// What was found in a line, as far as it could be read.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
@@ -119,7 +116,7 @@ fn log<'a>(text: &'a [u8], unescaped: &mut Vec<u8>) -> (Log<'a>, Option<&'a [u8]
 /// quote is missing or an escape is none; what was read until then is kept.
 fn unescape<'a>(mut text: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
-        let Some(special) = find_special(text) else {
+        let Some(special) = memchr2(b'"', b'\\', text) else {
             out.extend_from_slice(text);
             return None;
         };
@@ -141,13 +138,6 @@ fn unescape<'a>(mut text: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
             _ => return None,
         }
     }
-}
-
-/// Where the next quote or backslash is. In a message that is JSON they are a few bytes apart, where a plain
-/// loop beats a vectorized search.
-fn find_special(text: &[u8]) -> Option<usize> {
-    let near = text.iter().take(NEAR).position(|byte| matches!(byte, b'"' | b'\\'));
-    near.or_else(|| Some(NEAR + memchr2(b'"', b'\\', text.get(NEAR..)?)?))
 }
 
 /// Appends the character of `\uXXXX`, given what follows the `u`; of a pair of surrogates, both. A lone
