@@ -1,5 +1,6 @@
 //! The stories of a node, in one binary: each module a theme, `support` the fixtures.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a story that cannot go on fails here")]
+#![allow(clippy::expect_used, reason = "a fixture that does not come about fails the test, with these words")]
 
 mod configuration;
 mod elasticsearch;
@@ -7,5 +8,6 @@ mod logs;
 mod kubelet;
 mod checkpoint;
 mod http;
+mod node;
 mod support;
 mod traces;
