@@ -1,1 +1,3 @@
 //! Fixtures: what the stories share.
+
+pub mod fake;
