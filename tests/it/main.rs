@@ -9,5 +9,7 @@ mod kubelet;
 mod checkpoint;
 mod http;
 mod node;
+
+mod answers;
 mod support;
 mod traces;

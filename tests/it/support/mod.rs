@@ -8,3 +8,4 @@ pub mod http;
 pub mod node;
 pub mod wait;
 pub mod kubelet;
+pub mod fake;
