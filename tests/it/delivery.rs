@@ -8,6 +8,7 @@ use skidder::event::Stream;
 use crate::support::agent::Agent;
 use crate::support::fake::{Behaviour, Fake, item_error};
 use crate::support::node::{Container, Node};
+use crate::support::wait;
 
 const STREAM: &str = "logs-kubernetes.container_logs-default";
 
@@ -172,12 +173,14 @@ async fn every_event_once_through_kills_rotations_and_bad_answers() {
     }
     let expected: Vec<String> = containers.iter().flat_map(|written| written.expected.clone()).collect();
     agent.start().await;
-    agent
-        .until("all events are stored", async || {
-            let stored = stored(&fake);
-            expected.iter().all(|text| stored.contains_key(text))
-        })
-        .await;
+    let all = wait::until(async || {
+        let stored = stored(&fake);
+        expected.iter().all(|text| stored.contains_key(text)).then_some(())
+    });
+    if all.await.is_none() {
+        println!("{}\n{}", agent.log(), serde_json::to_string_pretty(&agent.status().await).unwrap());
+    }
+    assert_once(&fake, &expected, seed);
     assert!(agent.term().await.success(), "{}", agent.log());
     assert_once(&fake, &expected, seed);
     println!("{} events, {} conflicts, {} requests", expected.len(), fake.model().conflicts, fake.requests());
