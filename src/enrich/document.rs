@@ -313,3 +313,8 @@ fn append_decimal(mut number: u64, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&digits[first..]);
 }
+
+#[cfg(test)]
+mod judge;
+#[cfg(test)]
+mod tests;

@@ -339,3 +339,6 @@ impl<'de> Deserialize<'de> for Short {
         deserializer.deserialize_str(Measured)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,10 @@ fn tls_reason(error: &rustls::Error) -> String {
                 expected.to_str(),
             )
         }
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // A bad signature: one of the file has the signer's name, but not its key.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => {
             "its certificate is not signed by any in kubernetes.kubelet.ca_file; a kubelet without a serving \
              certificate of the cluster makes its own: name that (/var/lib/kubelet/pki/kubelet.crt), with \
              server_name, or set insecure_skip_verify"

@@ -107,6 +107,15 @@ pub async fn run(
     follow(Client::new(settings), pace, known, wanted, publish, metrics).await;
 }
 
+/// Asks once.
+///
+/// # Errors
+///
+/// When there is no answer, or none that lists pods; each error says what to change.
+pub async fn ask(settings: KubeletSettings) -> Result<Pods, KubeletError> {
+    Client::new(settings).ask().await
+}
+
 /// Whoever answers with the node's pods.
 trait Ask {
     /// One request.
