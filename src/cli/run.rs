@@ -35,7 +35,8 @@ pub fn execute(args: &RunArgs) -> Result<(), Failure> {
     let printer = printer(&config);
     let options = Options { printer, course: if args.once { Course::ToEnd } else { Course::Follow } };
     runtime.block_on(async {
-        let stopped = stop_signals().map_err(|error| Failure::Failed(format!("waiting for signals: {error}")))?;
+        let stopped =
+            stop_signals().map_err(|error| Failure::Failed(format!("waiting for signals: {error}")))?;
         pipeline::run(config, options, stopped).await.map_err(failure)
     })
 }

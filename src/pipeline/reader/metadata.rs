@@ -55,7 +55,8 @@ impl<O: Outlet> Reader<O> {
         let ids: Vec<SourceId> = self.sources.keys().copied().collect();
         for id in ids {
             let Some(source) = self.sources.get_mut(&id) else { continue };
-            let (Origin::Pod { uid, .. }, Stage::Reading | Stage::Excluded) = (&source.found.origin, source.stage)
+            let (Origin::Pod { uid, .. }, Stage::Reading | Stage::Excluded) =
+                (&source.found.origin, source.stage)
             else {
                 continue;
             };
@@ -98,7 +99,12 @@ impl<O: Outlet> Reader<O> {
         source.accounts(self.outlet.account(id));
     }
 
-    pub(super) fn rules_for(&self, found: &Found, pod: Option<&PodMeta>, annotation: Option<&str>) -> Arc<Rules> {
+    pub(super) fn rules_for(
+        &self,
+        found: &Found,
+        pod: Option<&PodMeta>,
+        annotation: Option<&str>,
+    ) -> Arc<Rules> {
         let none = BTreeMap::new();
         let (namespace, name, container) = match &found.origin {
             Origin::Pod { namespace, pod, container, .. } => (&**namespace, &**pod, &**container),
