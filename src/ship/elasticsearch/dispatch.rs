@@ -13,20 +13,22 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::backoff::{BUSY, DENIED, FLOODED, Gate, wait};
+use super::bulk::{self, Outcome, Sent};
 use super::dead_letters::{DeadLetter, Store};
 use super::delivery::{Delivery, Hold, Past, Summary};
 use super::journal::Journal;
 use super::lane::{Lane, REQUIRE_DATA_STREAM, Template, bulk_path};
 use super::load::{BodyLimit, Concurrency};
 use super::press::Press;
+use super::probe::{Cluster, identify};
 use super::settings::Settings;
 use super::setup::{self, Done, SetupError};
 use super::state::StateHandle;
-use super::transport::{Body, Failure, Method, Request, Transport};
-use super::verdict::{self, Reason, Reply};
+use super::transport::{Failure, Transport};
+use super::verdict::{Reason, Reply};
 use crate::event::{Batch, Settled, Target, TargetKind, Verdict};
 use crate::observe::Metrics;
-use crate::observe::metrics::{EncodingLabel, ResultLabel, StatusLabel};
+use crate::observe::metrics::ResultLabel;
 
 /// How often a changed secret is looked for while credentials are refused.
 const SECRET_LOOK: Duration = Duration::from_millis(250);
@@ -61,23 +63,16 @@ pub struct Dispatch<T> {
     limit: BodyLimit,
     /// Parameters that this cluster does not know.
     left_out: Vec<String>,
+    /// Whether it was asked what kind of cluster this is.
+    identified: bool,
 }
 
 /// What a task came back with.
 enum Finished {
-    Sent(Sent, Result<(Reply, Option<Duration>), Failure>),
+    Sent { ticket: Ticket, sent: Sent, outcome: Outcome },
     Buried { ticket: Ticket, indices: Vec<u32>, kept: usize, why: String },
     Templates { stream: String, began: Instant, result: Result<Vec<(String, Done)>, SetupError> },
-}
-
-/// A bulk request that came back.
-struct Sent {
-    ticket: Ticket,
-    items: Vec<u32>,
-    /// The body before compression.
-    bytes: usize,
-    oversize: bool,
-    began: Instant,
+    Identified(Option<Cluster>),
 }
 
 impl<T: Transport> Dispatch<T> {
@@ -109,6 +104,7 @@ impl<T: Transport> Dispatch<T> {
             denied: false,
             limit: BodyLimit::default(),
             left_out: Vec::new(),
+            identified: false,
         }
     }
 
@@ -231,27 +227,17 @@ impl<T: Transport> Dispatch<T> {
         let (transport, press, metrics) =
             (Arc::clone(&self.transport), Arc::clone(&self.press), Arc::clone(&self.metrics));
         self.tasks.spawn(async move {
-            let (items, bytes, oversize) = (chunk.items, chunk.body.len(), chunk.oversize);
-            let body = match tokio::task::spawn_blocking(move || press.pack(chunk.body)).await {
-                Ok(body) => body,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            };
-            count_bytes(&metrics, bytes, &body);
-            let began = Instant::now();
-            let answer = transport.send(Request { method: Method::POST, path, body }).await;
-            metrics.bulk_duration.observe(began.elapsed().as_secs_f64());
-            count_status(&metrics, answer.as_ref().ok().map(|answer| answer.status));
-            let reply = answer
-                .map(|answer| (verdict::reply(answer.status, &answer.body, items.len()), answer.retry_after));
-            Finished::Sent(Sent { ticket, items, bytes, oversize, began }, reply)
+            let (sent, outcome) = bulk::send(transport, press, metrics, path, chunk).await;
+            Finished::Sent { ticket, sent, outcome }
         });
     }
 
     fn finish(&mut self, finished: Result<Finished, JoinError>) {
         match finished {
-            Ok(Finished::Sent(sent, reply)) => self.sent(&sent, reply),
+            Ok(Finished::Sent { ticket, sent, outcome }) => self.sent(ticket, &sent, outcome),
             Ok(Finished::Buried { ticket, indices, kept, why }) => self.buried(ticket, &indices, kept, &why),
             Ok(Finished::Templates { stream, began, result }) => self.templates(stream, began, result),
+            Ok(Finished::Identified(cluster)) => self.journal.cluster(cluster.unwrap_or_default()),
             // A bug: better seen than a batch that never settles.
             Err(error) => {
                 if let Ok(panic) = error.try_into_panic() {
@@ -263,15 +249,15 @@ impl<T: Transport> Dispatch<T> {
         self.tell_waiting();
     }
 
-    fn sent(&mut self, sent: &Sent, reply: Result<(Reply, Option<Duration>), Failure>) {
+    fn sent(&mut self, ticket: Ticket, sent: &Sent, outcome: Outcome) {
         self.sending -= 1;
-        let Some(mut delivery) = self.flying.remove(&sent.ticket) else { return };
+        let Some(mut delivery) = self.flying.remove(&ticket) else { return };
         let target = Arc::clone(delivery.target());
         if let Some(lane) = self.lanes.get_mut(&target) {
             lane.sending -= 1;
         }
         let now = Instant::now();
-        let judged = match reply {
+        let judged = match outcome {
             Ok((reply, retry_after)) => self.judge(&mut delivery, sent, reply, retry_after, now),
             Err(failure) => self.failed(&mut delivery, sent, &failure, now),
         };
@@ -284,10 +270,10 @@ impl<T: Transport> Dispatch<T> {
             Judged::Again => Vec::new(),
         };
         if dead.is_empty() {
-            self.put_back(sent.ticket, delivery);
+            self.put_back(ticket, delivery);
         } else {
-            self.flying.insert(sent.ticket, delivery);
-            self.bury(sent.ticket, dead);
+            self.flying.insert(ticket, delivery);
+            self.bury(ticket, dead);
         }
     }
 
@@ -366,6 +352,10 @@ impl<T: Transport> Dispatch<T> {
         self.journal.taken(now);
         self.concurrency.taken(sent.began, now);
         self.limit.taken(sent.bytes);
+        if !std::mem::replace(&mut self.identified, true) {
+            let transport = Arc::clone(&self.transport);
+            self.tasks.spawn(async move { Finished::Identified(identify(&*transport).await.ok()) });
+        }
     }
 
     fn trouble(&mut self, sent: &Sent, now: Instant, retry_after: Option<Duration>, why: &str) -> Judged {
@@ -546,24 +536,4 @@ enum Judged {
 fn too_large(bytes: usize) -> Reason {
     let words = format!("{bytes} bytes are too large here, and nothing of it could be cut");
     Reason { status: 413, kind: "too_large".into(), words }
-}
-
-fn count_bytes(metrics: &Metrics, plain: usize, body: &Body) {
-    if let Body::Bulk { bytes, .. } = body {
-        let wire = bytes.len();
-        for (encoding, bytes) in [("plain", plain), ("wire", wire)] {
-            metrics.bulk_bytes.get_or_create(&EncodingLabel { encoding }).inc_by(bytes as u64);
-        }
-    }
-}
-
-fn count_status(metrics: &Metrics, status: Option<u16>) {
-    let status = match status {
-        Some(200..=299) => "2xx",
-        Some(429) => "429",
-        Some(400..=499) => "4xx",
-        Some(500..=599) => "5xx",
-        _ => "error",
-    };
-    metrics.bulk_requests.get_or_create(&StatusLabel { status }).inc();
 }

@@ -12,6 +12,7 @@
 
 mod answer;
 mod backoff;
+mod bulk;
 mod client;
 mod credentials;
 mod dead_letters;
@@ -23,6 +24,7 @@ mod lane;
 mod load;
 mod nodes;
 mod press;
+mod probe;
 mod replay;
 mod settings;
 mod setup;
@@ -42,6 +44,7 @@ use crate::observe::Metrics;
 pub use answer::{AnswerError, parse};
 pub use client::{Client, ClientError};
 pub use dead_letters::{DeadLetter, Store, StoreError};
+pub use probe::{Cluster, ProbeError, identify, missing_privileges};
 pub use replay::{ReplayError, Replayed, replay};
 pub use settings::{Access, Compression, Secret, SecretSource, Settings, Tls, cloud_url};
 pub use setup::{Done, SetupError, ensure};

@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::answer;
-use super::template::{self, Dialect, Present};
+use super::template::{self, Dialect, Feature, Present};
 use super::transport::{Answer, Body, Method, Request, Transport, percent_encoded};
 
 /// What became of one template.
@@ -98,6 +98,11 @@ pub async fn ensure<T: Transport>(
             compose: &|dialect| template::index(dialect, stream, retention),
         };
         done.push(index.fulfil(transport, &mut dialect).await?);
+    }
+    if retention.is_some() && !dialect.has(Feature::Lifecycle) {
+        tracing::warn!(
+            "this cluster does not know retention in a template: set up its own policy in its place"
+        );
     }
     Ok(done)
 }
