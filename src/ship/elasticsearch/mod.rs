@@ -30,6 +30,7 @@ mod settings;
 mod setup;
 mod state;
 mod template;
+mod templates;
 mod tls;
 pub mod transport;
 mod verdict;
