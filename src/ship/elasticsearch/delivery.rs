@@ -139,8 +139,12 @@ impl Delivery {
         self.pending.is_empty()
     }
 
-    /// Gives the batch back with its verdicts.
-    pub fn settled(self) -> Settled {
+    /// Gives the batch back with its verdicts, and with its body's memory where nobody else holds it any more,
+    /// for the next batch to be written into.
+    pub fn settled(mut self) -> Settled {
+        if self.body.is_unique() {
+            self.batch.body = Vec::from(self.body);
+        }
         Settled { batch: self.batch, verdicts: self.verdicts }
     }
 

@@ -45,6 +45,7 @@ use crate::observe::Metrics;
 pub use answer::{AnswerError, parse};
 pub use client::{Client, ClientError};
 pub use dead_letters::{DeadLetter, Store, StoreError};
+pub use nodes::shown;
 pub use probe::{Cluster, ProbeError, identify, missing_privileges};
 pub use replay::{ReplayError, Replayed, replay};
 pub use settings::{Access, Compression, Secret, SecretSource, Settings, Tls, cloud_url};

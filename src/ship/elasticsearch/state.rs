@@ -26,6 +26,11 @@ impl StateHandle {
         self.0.borrow().clone()
     }
 
+    /// See [`State::is_full`].
+    pub fn is_full(&self, target: &Target) -> bool {
+        self.0.borrow().is_full(target)
+    }
+
     /// Wakes whenever the state changes.
     pub fn subscribe(&self) -> watch::Receiver<State> {
         self.0.subscribe()

@@ -1,3 +1,10 @@
 //! Fixtures: what the stories share.
 
+pub mod agent;
+pub mod authority;
+pub mod elasticsearch;
 pub mod fake;
+pub mod http;
+pub mod kubelet;
+pub mod node;
+pub mod wait;
