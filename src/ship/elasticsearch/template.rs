@@ -117,6 +117,8 @@ pub fn component(dialect: &Dialect) -> Value {
                         "labels": dialect.flattened(),
                         "annotations": dialect.flattened(),
                     } },
+                    // Docker's own labels, which keep their dots.
+                    "container": { "properties": { "labels": dialect.flattened() } },
                     "json": dialect.flattened(),
                     "error": { "properties": { "type": keyword, "message": dialect.text() } },
                     "event": { "properties": {
