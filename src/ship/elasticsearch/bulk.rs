@@ -40,7 +40,11 @@ pub async fn send<T: Transport>(
     let bytes = body.len();
     let body = match tokio::task::spawn_blocking(move || press.pack(body)).await {
         Ok(body) => body,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is ending, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     };
     count_bytes(&metrics, bytes, &body);
     let began = Instant::now();

@@ -91,7 +91,7 @@ impl<T: Transport> Dispatch<T> {
                 self.concurrency.refused(sent.began, now);
                 self.trouble(sent.began, now, retry_after, &why)
             }
-            Reply::Trouble { why, doubtful, .. } => {
+            Reply::Trouble { why, doubtful } => {
                 if doubtful {
                     delivery.past = Past::Doubtful;
                 }
