@@ -233,6 +233,14 @@ impl Delivery {
         self.at_most = (sent / 2).max(1);
     }
 
+    /// A request of `sent` documents was not answered. It may have been too large for something on the way that
+    /// closes the connection in place of saying so, or too slow: the next has half as many, down to a sixteenth
+    /// of what is left.
+    pub fn unanswered(&mut self, sent: usize) {
+        self.past = Past::Doubtful;
+        self.at_most = (sent / 2).max(self.pending.len() / 16).max(1);
+    }
+
     /// The first document alone is refused by more than its mapping, so that no shape would help.
     pub fn refuse_first(&mut self, reason: &Reason) -> Option<(u32, DeadLetter)> {
         if self.pending.is_empty() {

@@ -38,7 +38,7 @@ impl<T: Transport> Dispatch<T> {
         match failure {
             Failure::Credentials(_) => return self.denied(sent.began, now, &why),
             Failure::Connect(_) => {}
-            Failure::NoAnswer(_) => delivery.past = Past::Doubtful,
+            Failure::NoAnswer(_) => delivery.unanswered(sent.items.len()),
             Failure::TooLong(_) => {
                 delivery.past = Past::Doubtful;
                 delivery.halve(sent.items.len());
