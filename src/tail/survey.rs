@@ -182,7 +182,8 @@ impl Chain {
             (front.offset, front.anchor) = (long.start(), Anchor::NONE);
         }
         let mut copy = None;
-        for file in files.iter().rev().filter(|file| (file.device, file.inode) != (front.device, front.inode)) {
+        for file in files.iter().rev().filter(|file| (file.device, file.inode) != (front.device, front.inode))
+        {
             match copy_of(front, file) {
                 Ok(None) => {}
                 Ok(found) => {

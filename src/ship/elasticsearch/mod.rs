@@ -6,7 +6,7 @@
 //!               └── delivery: verdicts, what to send again ◄── verdict ◄── answer
 //! ```
 //!
-//! [`dispatch`] owns all state and is one task; requests, compression and the writing of dead letters are tasks
+//! `dispatch` owns all state and is one task; requests, compression and the writing of dead letters are tasks
 //! that it starts and waits for. Every wait is tokio's, every answer comes through [`transport::Transport`], so
 //! the whole of it runs against a script and a paused clock.
 
