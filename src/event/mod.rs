@@ -11,6 +11,7 @@ pub use batch::{Batch, Item, Receipt, Record, Settled, Target, TargetKind, Verdi
 pub use metadata::{ContainerMeta, Origin, PodMeta};
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -215,7 +216,22 @@ pub struct Event<'a> {
     pub end: End,
     /// Why its lines were joined (the rule's or pattern's name, such as `java`), for `--explain`; empty for a
     /// line of its own.
-    pub rule: &'static str,
+    pub rule: &'a str,
+}
+
+/// A file that holds one generation of a log, as a look at its folder shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerationFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Whether it is compressed by gzip.
+    pub packed: bool,
+    /// The device that holds it.
+    pub device: u64,
+    /// Its inode there; given to another file as soon as this one is gone.
+    pub inode: u64,
+    /// Its size on the disk in bytes.
+    pub size: u64,
 }
 
 /// Takes events as they are found. The event is borrowed: what must stay is copied.

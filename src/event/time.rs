@@ -1,15 +1,46 @@
 //! Times as runtimes write them: RFC 3339 with up to nine digits of a second.
 
+/// The shape of a time to the minute: `0` stands for any digit, all else for itself.
+const MINUTES: [u8; 16] = *b"0000-00-00T00:00";
+/// The last 16 bytes of a time to the second.
+const SECONDS: [u8; 16] = *b"0-00-00T00:00:00";
+/// The last 16 bytes of a time as runtimes mostly write it: nine digits of a second, in UTC.
+const NANOSECONDS: [u8; 16] = *b"00:00.000000000Z";
+
+/// How many bytes at the start of `text` are an RFC 3339 time; `None` when it does not begin with one.
+///
+/// Any count of fraction digits, `Z` or an offset. Only the shape is looked at: a month 13 passes.
+pub fn length(text: &[u8]) -> Option<usize> {
+    if let Some(head) = text.first_chunk::<30>()
+        && has_shape(head.first_chunk()?, MINUTES)
+        && has_shape(head.last_chunk()?, NANOSECONDS)
+    {
+        return Some(30);
+    }
+    let (date, rest) = text.split_first_chunk::<19>()?;
+    if !is_to_the_second(date) {
+        return None;
+    }
+    let (_, zone) = fraction(rest)?;
+    let zone_length = match zone {
+        [b'Z' | b'z', ..] => 1,
+        [b'+' | b'-', _, _, b':', _, _, ..] => 6,
+        [b'+' | b'-', _, _, _, _, ..] => 5,
+        _ => return None,
+    };
+    zone_offset(&zone[..zone_length])?;
+    Some(text.len() - zone.len() + zone_length)
+}
+
 /// Reads an RFC 3339 time (`2026-11-22T17:59:23.3094652Z`, or with an offset such as `+01:00`) as nanoseconds
 /// since 1970. Any count of fraction digits; those beyond nine are dropped. `None` when it is no such time.
 pub fn nanos(text: &[u8]) -> Option<i64> {
-    let (date, rest) = text.split_at_checked(19)?;
-    let separators = date[4] == b'-' && date[7] == b'-' && date[13] == b':' && date[16] == b':';
-    if !separators || !matches!(date[10], b'T' | b't' | b' ') {
+    let (date, rest) = text.split_first_chunk::<19>()?;
+    if !is_to_the_second(date) {
         return None;
     }
-    let days = days_from_civil(digits(&date[0..4])?, digits(&date[5..7])?, digits(&date[8..10])?)?;
-    let (hour, minute, second) = (digits(&date[11..13])?, digits(&date[14..16])?, digits(&date[17..19])?);
+    let days = days_from_civil(number(&date[0..4]), number(&date[5..7]), number(&date[8..10]))?;
+    let (hour, minute, second) = (number(&date[11..13]), number(&date[14..16]), number(&date[17..19]));
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -34,7 +65,24 @@ pub fn rfc3339(nanos: i64) -> [u8; 30] {
     out
 }
 
-/// `.123…` and what follows it: nanoseconds, and the zone.
+fn is_to_the_second(date: &[u8; 19]) -> bool {
+    let (Some(minutes), Some(seconds)) = (date.first_chunk(), date.last_chunk()) else { return false };
+    has_shape(minutes, MINUTES) && has_shape(seconds, SECONDS)
+}
+
+/// Whether `text` has digits where `shape` has a `0` and is the same elsewhere: all sixteen bytes at once.
+///
+/// The difference to the shape may be 0 to 9 at a digit and must be 0 elsewhere; a sum that lifts just the
+/// allowed differences to at most 0x7f tells the others by their highest bit. A byte that carries into its
+/// neighbour had that bit itself.
+fn has_shape(text: &[u8; 16], shape: [u8; 16]) -> bool {
+    const HIGHEST_BITS: u128 = u128::from_ne_bytes([0x80; 16]);
+    let lift = u128::from_ne_bytes(shape.map(|byte| if byte == b'0' { 0x7f - 9 } else { 0x7f }));
+    let difference = u128::from_ne_bytes(*text) ^ u128::from_ne_bytes(shape);
+    (difference | difference.wrapping_add(lift)) & HIGHEST_BITS == 0
+}
+
+/// Nanoseconds of `.123…`, 0 when there is no fraction, and what follows it.
 fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some(rest) = rest.strip_prefix(b".") else { return Some((0, rest)) };
     let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -43,26 +91,29 @@ fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     }
     let (text, zone) = rest.split_at(count);
     let kept = &text[..count.min(9)];
-    let value = digits(kept)? * 10_i64.pow(9 - kept.len() as u32);
+    let value = number(kept) * 10_i64.pow(9 - kept.len() as u32);
     Some((value, zone))
 }
 
 /// Seconds east of UTC of `Z`, `+01:00` or `-0530`.
 fn zone_offset(zone: &[u8]) -> Option<i64> {
-    let (sign, hour, minute) = match zone {
+    let (sign, text) = match zone {
         b"Z" | b"z" => return Some(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
-            (*sign, digits(&[*h1, *h2])?, digits(&[*m1, *m2])?)
+            (*sign, [*h1, *h2, *m1, *m2])
         }
         _ => return None,
     };
-    let seconds = hour * 3_600 + minute * 60;
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let seconds = number(&text[0..2]) * 3_600 + number(&text[2..4]) * 60;
     Some(if sign == b'-' { -seconds } else { seconds })
 }
 
-fn digits(text: &[u8]) -> Option<i64> {
-    text.iter()
-        .try_fold(0_i64, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
+/// The value of bytes that are known to be digits.
+fn number(digits: &[u8]) -> i64 {
+    digits.iter().fold(0, |value, byte| value * 10 + i64::from(byte & 0x0f))
 }
 
 fn write_digits(out: &mut [u8], mut value: i64) {
@@ -116,6 +167,42 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(nanos(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_where_a_time_ends() {
+        for (text, expected) in [
+            ("2026-11-22T17:59:23.309465200Z stdout F x", Some(30)),
+            ("2026-11-22T17:59:23.3094652Z stdout F x", Some(28)),
+            ("2026-11-22T17:59:23Z", Some(20)),
+            ("2026-11-22T17:59:23.309465200+01:00 stdout", Some(35)),
+            ("2026-11-22T17:59:23.309465200-0530 stdout", Some(34)),
+            ("2026-11-22T17:59:23.30946520012345Z stdout", Some(35)),
+            ("2026-11-22T17:59:23.309465200 stdout F x", None),
+            ("2026-11-22T17:59:23.309465200+1:00 stdout F x", None),
+            ("2026-11-22T17:59:2:.309465200Z stdout F x", None),
+            ("2026-11-22T17:59:23,309465200Z stdout F x", None),
+            ("2026-11-22 17:59:23.309465200Z stdout F x", None),
+            ("2026-11-22T17:59:23.30946520/Z stdout F x", None),
+            ("2026-11-22T17:59:23.", None),
+            ("", None),
+        ] {
+            assert_eq!(length(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_the_shape_counts() {
+        let good = *b"2026-11-22T17:59:23.309465209Z";
+        for place in 0..good.len() {
+            for byte in 0..=255 {
+                let mut text = good;
+                text[place] = byte;
+                let digit = good[place].is_ascii_digit() && byte.is_ascii_digit();
+                let same = byte.eq_ignore_ascii_case(&good[place]) && (place == 29 || byte == good[place]);
+                assert_eq!(length(&text) == Some(30), digit || same, "{:?}", text.escape_ascii().to_string());
+            }
         }
     }
 

@@ -1,3 +1,8 @@
 //! Fixtures: what the stories share.
 
+pub mod agent;
+pub mod authority;
+pub mod elasticsearch;
 pub mod kubelet;
+pub mod node;
+pub mod wait;

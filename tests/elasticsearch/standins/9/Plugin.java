@@ -1,0 +1,19 @@
+package skidder.standins;
+
+import java.util.Collection;
+import java.util.List;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import org.elasticsearch.cluster.node.DiscoveryNodes;
+import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.plugins.ActionPlugin;
+import org.elasticsearch.rest.RestHandler;
+
+/** Adds {@code GET /}. */
+public final class Plugin extends org.elasticsearch.plugins.Plugin implements ActionPlugin {
+    @Override
+    public Collection<RestHandler> getRestHandlers(
+            RestHandlersServices services, Supplier<DiscoveryNodes> nodes, Predicate<NodeFeature> features) {
+        return List.of(new Root());
+    }
+}
