@@ -186,7 +186,7 @@ fn message(random: &mut fastrand::Rng) -> String {
     match random.u8(..5) {
         0 => format!(
             "10.0.{}.{} - - \"GET /api/v1/orders/{number}?expand=items&trace={id:016x} HTTP/1.1\" 200 {} \"-\" \
-             \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\" rt=0.{:03}",
+             \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\" rt=0.{:03} upstream=checkout:8080",
             random.u8(..),
             random.u8(..),
             number * 7,
@@ -194,7 +194,7 @@ fn message(random: &mut fastrand::Rng) -> String {
         ),
         1 => format!(
             "level=info component=scheduler msg=\"job finished\" job=sync-{number} shard={} duration={}ms \
-             items={} trace_id={id:016x} next=\"in {}s\"",
+             items={} trace_id={id:016x} next=\"in {}s\" caller=scheduler/loop.go:218 region=eu-central-1 tenant=acme queue=orders-high-priority",
             number % 16,
             number % 997,
             number * 3,
@@ -202,7 +202,7 @@ fn message(random: &mut fastrand::Rng) -> String {
         ),
         2 => format!(
             "{{\"level\":\"info\",\"logger\":\"checkout\",\"msg\":\"order placed\",\"order\":{number},\"user\":\"u-{id:016x}\",\
-             \"amount\":{}.{:02},\"currency\":\"EUR\",\"items\":[{{\"sku\":\"A-{:05}\",\"qty\":{}}}]}}",
+             \"amount\":{}.{:02},\"currency\":\"EUR\",\"payment\":\"card\",\"shipping\":\"express\",\"channel\":\"web\",\"items\":[{{\"sku\":\"A-{:05}\",\"qty\":{}}}]}}",
             number % 500,
             number % 100,
             number * 9,
@@ -210,13 +210,16 @@ fn message(random: &mut fastrand::Rng) -> String {
         ),
         3 => format!(
             "INFO [http-nio-8080-exec-{}] c.a.s.OrderController - order {number} accepted for tenant größe-{} after {} ms \
-             (request {id:016x}, retries {})",
+             (request {id:016x}, retries {}, cache miss, warehouse north-2, next step payment)",
             number % 32,
             number % 40,
             number % 300,
             number % 3
         ),
-        _ => format!("processed batch {number} of partition {} up to offset {id}", number % 64),
+        _ => format!(
+            "processed batch {number} of partition {} up to offset {id}, consumer group orders-indexer, lag 0, committed",
+            number % 64
+        ),
     }
 }
 

@@ -23,23 +23,41 @@ const COUNTS: &[u8; 12] = b"0123456789ab";
 /// Begins an end in another generation; no count is the same.
 const ELSEWHERE: u8 = b'.';
 
+/// The longest id: two keys, two numbers of eleven digits, and what tells them apart.
+const MAX: usize = 12 + 12 + 1 + 12 + 12;
+
 /// Appends the id of the event that begins at `start` and ends before `end`: each a generation and a byte of it.
 pub fn write(out: &mut Vec<u8>, start: (&GenerationKey, u64), end: (&GenerationKey, u64)) {
-    out.extend_from_slice(&start.0.text());
-    write_number(out, start.1);
+    // Put together apart, so that the growing buffer is asked for room only once.
+    let mut id = [0; MAX];
+    let mut length = put(&mut id, 0, &start.0.text());
+    length = put_number(&mut id, length, start.1);
     if end.0 == start.0 && end.1 >= start.1 {
-        write_number(out, end.1 - start.1);
+        length = put_number(&mut id, length, end.1 - start.1);
     } else {
-        out.push(ELSEWHERE);
-        out.extend_from_slice(&end.0.text());
-        write_number(out, end.1);
+        length = put(&mut id, length, &[ELSEWHERE]);
+        length = put(&mut id, length, &end.0.text());
+        length = put_number(&mut id, length, end.1);
     }
+    out.extend_from_slice(&id[..length]);
 }
 
-fn write_number(out: &mut Vec<u8>, number: u64) {
+/// Puts `text` at `at` and gives the place after it.
+fn put(id: &mut [u8; MAX], at: usize, text: &[u8]) -> usize {
+    id[at..at + text.len()].copy_from_slice(text);
+    at + text.len()
+}
+
+fn put_number(id: &mut [u8; MAX], at: usize, number: u64) -> usize {
     let count = (u64::BITS - number.leading_zeros()).div_ceil(6) as usize;
-    out.push(COUNTS[count]);
-    out.extend((0..count).rev().map(|place| DIGITS[(number >> (6 * place)) as usize & 63]));
+    id[at] = COUNTS[count];
+    let digits = &mut id[at + 1..=at + count];
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[rest as usize & 63];
+        rest >>= 6;
+    }
+    at + 1 + count
 }
 
 #[cfg(test)]

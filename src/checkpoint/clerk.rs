@@ -161,3 +161,6 @@ fn position(receipt: &Receipt) -> Record {
         anchor: receipt.anchor,
     }
 }
+
+#[cfg(test)]
+mod tests;

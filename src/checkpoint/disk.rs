@@ -42,7 +42,12 @@ impl Folder {
     /// # Errors
     /// When it cannot be made.
     pub fn open(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
+        if !path.is_dir() {
+            fs::create_dir_all(path)?;
+            // Else a power loss could take the new folder with all that was made durable in it.
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
         Ok(Self { path: path.to_path_buf() })
     }
 

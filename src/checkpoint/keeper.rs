@@ -152,3 +152,96 @@ fn obey<D: Disk, F: FnMut(News<'_>)>(clerk: &mut Clerk<D, F>, order: Order) -> C
     }
     ControlFlow::Continue(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use tokio::task::JoinSet;
+
+    use super::super::wreck::Wreck;
+    use super::*;
+    use crate::event::{GenerationKey, SourceId, SourceKey, Stream};
+
+    fn open(disk: &Wreck) -> Store<Wreck> {
+        Store::open_on(disk.clone(), Path::new("/data"), Timestamp::UNIX_EPOCH).unwrap().0
+    }
+
+    fn start(disk: &Wreck) -> (Keeper, JoinHandle<()>) {
+        Keeper::start(open(disk), Duration::from_secs(3600), |_| {}).unwrap()
+    }
+
+    fn cut(offset: u64) -> Record {
+        let (source, key) = (SourceKey(Arc::from("file/1")), GenerationKey([1; 9]));
+        Record::Cut { source, key, offset, stream: Stream::None }
+    }
+
+    fn receipt() -> Receipt {
+        let (key, generation) = (SourceKey(Arc::from("file/2")), GenerationKey([1; 9]));
+        Receipt { source: SourceId(2), key, index: 0, generation, offset: 70, anchor: 0 }
+    }
+
+    #[tokio::test]
+    async fn many_who_wait_are_few_writes() {
+        let disk = Wreck::default();
+        let (keeper, _thread) = start(&disk);
+        keeper.durable(vec![cut(0)]).await.unwrap();
+        let before = disk.state().syncs;
+        let mut waiting = JoinSet::new();
+        let held = disk.clone();
+        {
+            // The disk hangs on the first, while the others queue.
+            let _hanging = held.state();
+            for offset in 1..100 {
+                let keeper = keeper.clone();
+                let (done, answer) = oneshot::channel();
+                keeper.tell(Order::Durable(vec![cut(offset)], done));
+                waiting.spawn(answer);
+            }
+        }
+        assert!(waiting.join_all().await.iter().all(Result::is_ok));
+        assert!(disk.state().syncs - before <= 2, "{} syncs", disk.state().syncs - before);
+        assert_eq!(open(&disk).saved().sources.values().map(|source| source.cuts.len()).sum::<usize>(), 100);
+    }
+
+    #[tokio::test]
+    async fn stopping_writes_what_is_there_and_refuses_what_comes_after() {
+        let disk = Wreck::default();
+        let (keeper, thread) = start(&disk);
+        keeper.note(vec![cut(1)]);
+        keeper.settled(vec![receipt()]);
+        let other = keeper.clone();
+        keeper.flush_and_stop().await.unwrap();
+        thread.join().unwrap();
+        assert_eq!(open(&disk).saved().sources.len(), 2);
+        assert_eq!(other.durable(vec![cut(2)]).await, Err(Stopped));
+        assert!(other.flush_and_stop().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_stop_on_a_full_disk_says_so_and_promises_nothing() {
+        let disk = Wreck::default();
+        disk.state().space = Some(0);
+        let (keeper, thread) = start(&disk);
+        let waiting = tokio::spawn({
+            let keeper = keeper.clone();
+            async move { keeper.durable(vec![cut(1)]).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(keeper.flush_and_stop().await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(waiting.await.unwrap(), Err(Stopped));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_last_handle_dropped_writes_what_is_there() {
+        let disk = Wreck::default();
+        let (keeper, thread) = start(&disk);
+        keeper.settled(vec![receipt()]);
+        drop(keeper);
+        thread.join().unwrap();
+        assert_eq!(open(&disk).saved().sources.len(), 1);
+    }
+}

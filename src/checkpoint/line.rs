@@ -212,3 +212,105 @@ mod stream {
         Stream::parse(text).ok_or_else(|| de::Error::custom("no stream's name"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::seed;
+    use super::*;
+
+    fn lines(records: &[Record]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_header(&mut bytes);
+        records.iter().for_each(|record| write(record, &mut bytes));
+        bytes
+    }
+
+    fn records() -> Vec<Record> {
+        let source = SourceKey(Arc::from("file//var/log/odd \"name\"\n\u{fffd}.log"));
+        let key = GenerationKey([0xff; 9]);
+        vec![
+            Record::Generation {
+                source: source.clone(),
+                key,
+                head_len: u32::MAX,
+                head: u64::MAX,
+                device: u64::MAX,
+                inode: u64::MAX,
+                start: u64::MAX,
+            },
+            Record::Position { source: source.clone(), key, offset: u64::MAX - 1, anchor: u64::MAX },
+            Record::Cut { source, key, offset: u64::MAX, stream: Stream::None },
+        ]
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let bytes = lines(&records());
+        let reading = read(&bytes).unwrap();
+        assert_eq!((reading.whole, reading.damaged), (bytes.len() as u64, 0));
+        assert_eq!(reading.saved.records().collect::<Vec<_>>(), records());
+    }
+
+    #[test]
+    fn the_format_stays_as_it_is() {
+        let source = SourceKey(Arc::from("pod/0a1b/web/0"));
+        let key = GenerationKey([7; 9]);
+        let records = [
+            Record::Generation {
+                source: source.clone(),
+                key,
+                head_len: 120,
+                head: 1,
+                device: 2,
+                inode: 3,
+                start: 0,
+            },
+            Record::Position { source: source.clone(), key, offset: 4, anchor: 5 },
+            Record::Cut { source: source.clone(), key, offset: 6, stream: Stream::Stderr },
+            Record::Forget { source },
+        ];
+        let text = String::from_utf8(lines(&records)).unwrap();
+        let json: Vec<_> = text.lines().map(|line| &line[PREFIX..]).collect();
+        assert_eq!(
+            json,
+            [
+                r#"{"checkpoint":{"version":1}}"#,
+                r#"{"generation":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","head_len":120,"head":1,"device":2,"inode":3}}"#,
+                r#"{"position":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","offset":4,"anchor":5}}"#,
+                r#"{"cut":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","offset":6,"stream":"stderr"}}"#,
+                r#"{"forget":{"source":"pod/0a1b/web/0"}}"#,
+            ]
+        );
+        assert_eq!(&text[..PREFIX], format!("{:08x} ", crc32fast::hash(json[0].as_bytes())));
+    }
+
+    #[test]
+    fn nothing_is_an_empty_checkpoint() {
+        assert_eq!(read(b""), Ok(Reading::default()));
+    }
+
+    #[test]
+    fn any_bytes_will_do() {
+        let seed = seed();
+        let mut random = fastrand::Rng::with_seed(seed);
+        let good = lines(&records());
+        for _ in 0..2_000 {
+            let mut bytes = good.clone();
+            for _ in 0..random.usize(1..8) {
+                let at = random.usize(..bytes.len());
+                match random.u8(..3) {
+                    0 => bytes[at] = random.u8(..),
+                    1 => drop(bytes.drain(at..)),
+                    _ => bytes.extend_from_within(at..),
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            if let Ok(reading) = read(&bytes) {
+                let again: Vec<_> = reading.saved.records().collect();
+                assert_eq!(read(&lines(&again)).map(|again| again.saved), Ok(reading.saved));
+            }
+        }
+    }
+}

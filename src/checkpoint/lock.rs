@@ -98,3 +98,69 @@ fn this_process() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("process {} on {}", std::process::id(), host.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(attempt: Attempt) -> Option<Lock> {
+        match attempt {
+            Attempt::Held(lock) => Some(lock),
+            Attempt::Busy(_) => None,
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_and_who_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("not/there/yet");
+        let lock = held(Lock::attempt(&data_dir).unwrap()).unwrap();
+        match Lock::attempt(&data_dir).unwrap() {
+            Attempt::Busy(holder) => assert_eq!(holder, this_process()),
+            Attempt::Held(_) => panic!("two hold the lock"),
+        }
+        drop(lock);
+        assert!(held(Lock::attempt(&data_dir).unwrap()).is_some());
+    }
+
+    #[test]
+    fn whatever_the_file_holds_is_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        for bytes in [&b""[..], b"\n", b"\xff\xfe", b"\0\0"] {
+            let lock = held(Lock::attempt(folder.path()).unwrap());
+            fs::write(folder.path().join(FILE), bytes).unwrap();
+            assert!(
+                matches!(Lock::attempt(folder.path()).unwrap(), Attempt::Busy(holder) if !holder.is_empty())
+            );
+            drop(lock);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Lock::attempt(&file.join("data")).unwrap_err().to_string();
+        assert!(error.starts_with("locking ") && error.contains("/file/data/lock: "), "{error}");
+        assert!(error.ends_with("make data_dir writable for the agent or set another"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_waits_and_takes_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = held(Lock::attempt(folder.path()).unwrap()).unwrap();
+        let (told, mut holders) = tokio::sync::mpsc::unbounded_channel();
+        let data_dir = folder.path().to_path_buf();
+        let second =
+            tokio::spawn(
+                async move { Lock::wait(&data_dir, |holder| drop(told.send(holder.to_owned()))).await },
+            );
+        assert_eq!(holders.recv().await, Some(this_process()));
+        tokio::time::advance(PATIENCE * 3).await;
+        assert!(!second.is_finished());
+        drop(first);
+        assert!(second.await.unwrap().is_ok());
+        assert_eq!(holders.recv().await, None, "told once");
+    }
+}

@@ -23,6 +23,8 @@ mod line;
 mod lock;
 mod saved;
 mod store;
+#[cfg(test)]
+mod wreck;
 
 pub use disk::{Disk, Folder};
 pub use gate::gate;
@@ -32,3 +34,12 @@ pub use line::{Newer, Reading, read};
 pub use lock::{Attempt, Lock, LockError};
 pub use saved::{Saved, SavedCut, SavedGeneration, SavedPosition, SavedSource};
 pub use store::{Damage, Store, StoreError};
+
+/// The seed of a random test, printed so that `SKIDDER_SEED` can repeat it.
+#[cfg(test)]
+fn seed() -> u64 {
+    let given = std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    println!("SKIDDER_SEED={seed}");
+    seed
+}

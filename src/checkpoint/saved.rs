@@ -105,21 +105,29 @@ impl SavedSource {
             Some(known) => *known = generation,
             None => self.generations.push(generation),
         }
+        self.drop_settled();
     }
 
-    /// Moves on, and drops what lies behind: older generations and the cuts in them or before the position.
     fn move_to(&mut self, position: SavedPosition) {
         self.position = Some(position);
-        let behind = self.generations.iter().position(|known| known.key == position.key).unwrap_or(0);
-        let older: Vec<_> = self.generations.drain(..behind).map(|generation| generation.key).collect();
-        self.cuts.retain(|cut| !older.contains(&cut.key) && !position.is_past(cut));
+        self.drop_settled();
     }
 
     fn cut(&mut self, cut: SavedCut) {
-        let settled = self.position.is_some_and(|position| position.is_past(&cut));
-        if !settled && !self.cuts.contains(&cut) {
+        if !self.cuts.contains(&cut) {
             self.cuts.push(cut);
         }
+        self.drop_settled();
+    }
+
+    /// Drops what lies before the position: older generations, the cuts in them, and the cuts before it in its own.
+    fn drop_settled(&mut self) {
+        let Some(position) = self.position else { return };
+        let older = self.generations.iter().position(|known| known.key == position.key).unwrap_or(0);
+        for older in self.generations.drain(..older) {
+            self.cuts.retain(|cut| cut.key != older.key);
+        }
+        self.cuts.retain(|cut| cut.key != position.key || cut.offset > position.offset);
     }
 
     fn records(&self, source: &SourceKey) -> impl Iterator<Item = Record> {
@@ -148,9 +156,95 @@ impl SavedSource {
     }
 }
 
-impl SavedPosition {
-    /// Whether the event that ended at `cut` lies wholly before this position of the same generation.
-    fn is_past(&self, cut: &SavedCut) -> bool {
-        cut.key == self.key && cut.offset <= self.offset
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn key(number: u8) -> GenerationKey {
+        GenerationKey([number; 9])
+    }
+
+    fn name() -> SourceKey {
+        SourceKey(Arc::from("pod/1/web/0"))
+    }
+
+    fn generation(number: u8, head_len: u32) -> Record {
+        Record::Generation {
+            source: name(),
+            key: key(number),
+            head_len,
+            head: 1,
+            device: 2,
+            inode: 3,
+            start: 4,
+        }
+    }
+
+    fn position(number: u8, offset: u64) -> Record {
+        Record::Position { source: name(), key: key(number), offset, anchor: 5 }
+    }
+
+    fn cut(number: u8, offset: u64, stream: Stream) -> Record {
+        Record::Cut { source: name(), key: key(number), offset, stream }
+    }
+
+    fn sum(records: &[Record]) -> Saved {
+        let mut saved = Saved::default();
+        records.iter().for_each(|record| saved.apply(record));
+        saved
+    }
+
+    type Keyed<T> = Vec<(GenerationKey, T)>;
+
+    /// What is left of the only source, as (generations with their head's length, cuts).
+    fn left(records: &[Record]) -> (Keyed<u32>, Keyed<u64>) {
+        let saved = sum(records);
+        assert_eq!(sum(&saved.records().collect::<Vec<_>>()), saved, "its records add up to it");
+        let source = &saved.sources[&name()];
+        (
+            source.generations.iter().map(|generation| (generation.key, generation.head_len)).collect(),
+            source.cuts.iter().map(|cut| (cut.key, cut.offset)).collect(),
+        )
+    }
+
+    #[test]
+    fn a_generation_seen_again_keeps_its_place() {
+        let records = [generation(1, 10), generation(2, 10), generation(1, 20)];
+        assert_eq!(left(&records).0, [(key(1), 20), (key(2), 10)]);
+    }
+
+    #[test]
+    fn a_position_leaves_behind_what_is_settled() {
+        let before = [
+            generation(1, 10),
+            cut(1, 900, Stream::Stdout),
+            generation(2, 10),
+            cut(2, 50, Stream::Stdout),
+            cut(2, 51, Stream::Stderr),
+            generation(3, 10),
+            cut(3, 7, Stream::Stderr),
+        ];
+        assert_eq!(left(&before).0.len(), 3, "nothing is acknowledged yet");
+        let after = [&before[..], &[position(2, 50)]].concat();
+        assert_eq!(left(&after), (vec![(key(2), 10), (key(3), 10)], vec![(key(2), 51), (key(3), 7)]));
+    }
+
+    #[test]
+    fn a_settled_cut_is_not_kept() {
+        assert_eq!(left(&[generation(1, 10), position(1, 50), cut(1, 50, Stream::Stdout)]).1, []);
+    }
+
+    #[test]
+    fn a_cut_is_kept_once_per_stream() {
+        let cuts = [cut(1, 5, Stream::Stdout), cut(1, 5, Stream::Stderr), cut(1, 5, Stream::Stdout)];
+        assert_eq!(left(&cuts).1.len(), 2);
+    }
+
+    #[test]
+    fn a_forgotten_source_is_gone_and_may_come_again() {
+        let forget = Record::Forget { source: name() };
+        assert_eq!(sum(&[generation(1, 10), position(1, 5), forget.clone()]), Saved::default());
+        assert_eq!(left(&[generation(1, 10), forget, generation(2, 10)]).0, [(key(2), 10)]);
     }
 }

@@ -266,3 +266,6 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! Nothing is reached for here but the configuration's own files. What it prints is a configuration again:
 //! a summary as comments, then every key.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -17,20 +17,26 @@ use crate::config::{
 pub fn execute(args: &CheckArgs, env: &Env<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let file = Config::file(args.config.as_deref(), env).display().to_string();
     let checked = Config::load(args.config.as_deref(), env);
-    if args.json {
-        let report = Report::new(&file, &checked);
-        // A report is made of what serializes; only the writing can fail.
-        serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-    } else if let Ok(config) = &checked {
-        writeln!(out, "# {file} is valid; configuration {}", config.hash())?;
-        for line in summary(config) {
-            writeln!(out, "# {line}")?;
-        }
-        write!(out, "{}", config.to_yaml())?;
+    let printed = if args.json { print_json(&file, &checked, out) } else { print(&file, &checked, out) };
+    // What is wrong with the configuration comes before what is wrong with the pipe.
+    checked?;
+    Ok(printed?)
+}
+
+fn print(file: &str, checked: &Result<Config, ConfigError>, out: &mut dyn Write) -> io::Result<()> {
+    let Ok(config) = checked else { return Ok(()) };
+    writeln!(out, "# {file} is valid; configuration {}", config.hash())?;
+    for line in summary(config) {
+        writeln!(out, "# {line}")?;
     }
-    out.flush()?;
-    checked.map(drop).map_err(Failure::from)
+    write!(out, "{}", config.to_yaml())?;
+    out.flush()
+}
+
+fn print_json(file: &str, checked: &Result<Config, ConfigError>, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &Report::new(file, checked))?;
+    writeln!(out)?;
+    out.flush()
 }
 
 /// What `--json` prints.

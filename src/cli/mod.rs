@@ -72,7 +72,7 @@ enum Command {
 impl Command {
     fn execute(self) -> Result<(), Failure> {
         match self {
-            Self::Run(args) => run::execute(args),
+            Self::Run(args) => run::execute(&args),
             Self::Logs(args) => logs::execute(*args),
             Self::Check(args) => check::execute(&args, &environment, &mut io::stdout().lock()),
             Self::Completions(args) => completions(&args, &mut io::stdout().lock()),

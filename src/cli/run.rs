@@ -19,7 +19,7 @@ use crate::pipeline::{self, Options, RunError};
 ///
 /// # Errors
 /// What the configuration, the `data_dir`, the address to listen on or standard output refuse.
-pub fn execute(args: RunArgs) -> Result<(), Failure> {
+pub fn execute(args: &RunArgs) -> Result<(), Failure> {
     let config = match args.output {
         Some(RunOutput::Stdout) => Config::load_for_stdout(args.config.as_deref(), &environment)?,
         None => Config::load(args.config.as_deref(), &environment)?,

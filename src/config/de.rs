@@ -75,17 +75,6 @@ fn check_empty_keys(entries: &[Entry], known: &'static [&'static str]) -> Result
     }
 }
 
-/// A whole number as the field's type.
-macro_rules! whole_number {
-    ($($method:ident $visit:ident $type:ty),*) => { $(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            let what = || Fault::new(format!("must be a whole number, and is {}", self.kind())).on(self.line);
-            let number: $type = self.text("a whole number").map_err(|_| what())?.parse().map_err(|_| what())?;
-            visitor.$visit(number).map_err(|fault: Fault| fault.on(self.line))
-        }
-    )* };
-}
-
 impl<'de> Deserializer<'de> for &Node {
     type Error = Fault;
 
@@ -102,7 +91,14 @@ impl<'de> Deserializer<'de> for &Node {
         read.map_err(|fault| fault.on(self.line))
     }
 
-    whole_number!(deserialize_u16 visit_u16 u16, deserialize_u32 visit_u32 u32, deserialize_u64 visit_u64 u64);
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let number = self.text("a whole number").ok().and_then(|text| text.parse().ok());
+        let wrong = || Fault::new(format!("must be a whole number, and is {}", self.kind()));
+        number
+            .ok_or_else(wrong)
+            .and_then(|number| visitor.visit_u32(number))
+            .map_err(|fault| fault.on(self.line))
+    }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.text("text").and_then(|text| visitor.visit_str(text)).map_err(|fault| fault.on(self.line))
@@ -114,14 +110,6 @@ impl<'de> Deserializer<'de> for &Node {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self).map_err(|fault| fault.on(self.line))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -178,8 +166,8 @@ impl<'de> Deserializer<'de> for &Node {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
-        ignored_any
+        i8 i16 i32 i64 i128 u8 u16 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct tuple
+        tuple_struct identifier ignored_any
     }
 }
 
@@ -246,8 +234,7 @@ impl<'de> VariantAccess<'de> for Word<'_> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
-        let nothing = Node { line: self.line, value: Value::Map(Vec::new()) };
-        seed.deserialize(&nothing).map_err(|fault| fault.under(self.text))
+        seed.deserialize(&Node::nothing(self.line)).map_err(|fault| fault.under(self.text))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value> {

@@ -120,7 +120,12 @@ impl FromStr for KubeletUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once("://") {
-            None => Ok(Self::File(text.into())),
+            None => match text.rsplit_once(':') {
+                Some((host, port)) if !host.contains('/') && port.parse::<u16>().is_ok() => {
+                    Err(format!("`{text}` is neither a URL nor a file; write such as https://{text}"))
+                }
+                _ => Ok(Self::File(text.into())),
+            },
             Some(("file", path)) => Ok(Self::File(path.into())),
             Some(_) => text.parse().map(Self::Http),
         }

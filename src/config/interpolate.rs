@@ -38,7 +38,7 @@ pub(super) fn fill(text: &str, env: &Env<'_>) -> Result<String, Fault> {
 fn variable<'a>(text: &'a str, env: &Env<'_>) -> Result<(String, &'a str), Fault> {
     let Some((inside, after)) = text[2..].split_once('}') else {
         return Err(Fault::new(
-            "`${` has no `}`; close it, or write `$${` for the two characters themselves",
+            "has `${` without its `}`; close it, or write `$${` for the two characters themselves",
         ));
     };
     let (name, default) = match inside.split_once(":-") {
@@ -47,9 +47,9 @@ fn variable<'a>(text: &'a str, env: &Env<'_>) -> Result<(String, &'a str), Fault
     };
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(word) {
-        return Err(Fault::new(format!(
-            "`${{{inside}}}` is not `${{NAME}}` or `${{NAME:-default}}`; write `$${{` for the two characters themselves"
-        )));
+        // What stands there is not shown: it may be part of a secret.
+        let what = "has `${…}` that is not `${NAME}` or `${NAME:-default}`; write `$${` for the two characters themselves";
+        return Err(Fault::new(what));
     }
     let value = match (env(name), default) {
         (Some(value), Some(default)) if value.is_empty() => default.to_owned(),
@@ -108,7 +108,7 @@ mod tests {
     fn what_cannot_be_filled_in_says_why() {
         for (text, what) in [
             ("${NONE}", "the environment has no NONE; set it, or write a default: ${NONE:-…}"),
-            ("${NODE", "has no `}`"),
+            ("${NODE", "without its `}`"),
             ("${}", "is not `${NAME}`"),
             ("${1}", "is not `${NAME}`"),
             ("${a b}", "is not `${NAME}`"),

@@ -379,6 +379,27 @@ mod tests {
     }
 
     #[test]
+    fn standard_output_takes_the_place_of_the_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("skidder.yaml");
+        let load = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load_for_stdout(Some(&file), &bare)
+        };
+        let stdout = |format| Output::Stdout(Stdout { format });
+        let no_secret = "output: { elasticsearch: { api_key_file: /nowhere } }\ndata_dir: /x";
+        assert!(Config::load(Some(&file), &bare).is_err());
+        let config = load(no_secret).unwrap();
+        assert_eq!((config.output, config.data_dir), (stdout(StdoutFormat::Json), "/x".into()));
+        assert!(Config::load(Some(&file), &bare).unwrap_err().message.contains("/nowhere"));
+        assert_eq!(load("output: { stdout: { format: raw } }").unwrap().output, stdout(StdoutFormat::Raw));
+        assert_eq!(load("").unwrap().output, stdout(StdoutFormat::Json));
+        assert_eq!(load("data_dri: /x").unwrap_err().line, Some(1));
+        // A file that was named must be there.
+        assert!(Config::load_for_stdout(Some(&folder.path().join("none.yaml")), &bare).is_err());
+    }
+
+    #[test]
     fn the_hash_is_the_same_on_every_node() {
         let text = "output: stdout";
         let (here, there) = (parse(text), Config::parse(text, "other.yaml", &on_a_node).unwrap());

@@ -12,6 +12,9 @@ use super::{Config, Format, Output};
 /// Looks for the first thing that does not fit; `root` knows the lines.
 pub(super) fn check(config: &Config, root: &Node) -> Result<(), Fault> {
     let wrong = |key: &str, message: String| Err(Fault::new(message).on(root.line_of(key)).under(key));
+    if config.data_dir.as_os_str().is_empty() {
+        return wrong("data_dir", "is empty; write a folder".into());
+    }
     if config.files.is_empty() {
         return wrong(
             "files",

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 /// What stands in place of a secret wherever one would be shown.
 pub const MASK: &str = "***";
 
 /// A secret that was written into the configuration. It prints and serializes as [`MASK`].
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

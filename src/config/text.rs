@@ -126,7 +126,13 @@ impl FromStr for PathGlob {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self { text: text.to_owned(), matcher: compile_glob(text, true)? })
+        let matcher = compile_glob(text, true)?;
+        // Files are looked for folder by folder, so each step of the path must be a glob by itself.
+        for step in text.split('/').filter(|step| !step.is_empty()) {
+            let spans = |_| format!("`{text}` has brackets with a / between them; write several globs");
+            compile_glob(step, true).map_err(spans)?;
+        }
+        Ok(Self { text: text.to_owned(), matcher })
     }
 }
 
@@ -385,5 +391,96 @@ pub(super) mod optional {
     {
         let text = String::deserialize(deserializer)?;
         if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_whole_names_and_paths() {
+        let glob: Glob = "web-*".parse().unwrap();
+        assert!(glob.is_match("web-1") && glob.is_match("web-a/b.c") && !glob.is_match("a-web-1"));
+        let path: PathGlob = "/var/log/{a,b}/*.log".parse().unwrap();
+        assert!(path.is_match("/var/log/b/x.log".as_ref()) && !path.is_match("/var/log/b/c/x.log".as_ref()));
+        let deep: PathGlob = "/var/log/**/*.log".parse().unwrap();
+        assert!(deep.is_match("/var/log/b/c/x.log".as_ref()) && deep.is_match("/var/log/x.log".as_ref()));
+        for wrong in ["", "/a/{b", "/a/[b", "/{a,b/c}/d"] {
+            assert!(wrong.parse::<PathGlob>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_bytes_and_say_in_one_line_what_is_wrong() {
+        let pattern: Pattern = r"^\d+ .".parse().unwrap();
+        assert!(pattern.regex().is_match(b"12 \xc3\xa9"));
+        for wrong in ["", "(", "[b", "(?<n>a)(?<n>b)", r"\p{Nothing}", "a{5000}{5000}"] {
+            let error = wrong.parse::<Pattern>().unwrap_err();
+            assert!(!error.contains('\n') && error.len() > 20, "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn times_need_a_day() {
+        for right in
+            ["", "%Y-%m-%d %H:%M:%S%.f", "[%d/%b/%Y:%H:%M:%S %z]", "%b %e %H:%M:%S", "%s", "%FT%T%:z"]
+        {
+            assert!(right.parse::<TimePattern>().is_ok(), "{right}");
+        }
+        for wrong in ["%H:%M:%S", "%Y", "%Y-%m-%d %Q%", "INFO", "%!"] {
+            assert!(wrong.parse::<TimePattern>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_that_elasticsearch_takes() {
+        for right in ["kubernetes.container_logs", "default", "a", "é", "0"] {
+            assert!(
+                right.parse::<DatasetName>().is_ok() && right.parse::<NamespaceName>().is_ok(),
+                "{right}"
+            );
+        }
+        let long = "a".repeat(101);
+        for wrong in
+            ["", "a-b", "A", "a b", "a/b", "a*", "a,b", "_a", "+a", ".", "..", ".a", "a:b", "a#", &long]
+        {
+            assert!(
+                wrong.parse::<DatasetName>().is_err() && wrong.parse::<NamespaceName>().is_err(),
+                "{wrong}"
+            );
+        }
+        assert!("a\tb".parse::<DatasetName>().is_err());
+        assert!("a".repeat(100).parse::<DatasetName>().is_ok());
+    }
+
+    #[test]
+    fn index_patterns_are_split_into_their_parts() {
+        let time = |text: &str| IndexPart::Time(text.into());
+        let label = |text: &str| IndexPart::Label(text.into());
+        for (pattern, parts) in [
+            ("logs", vec![time("logs")]),
+            ("logstash-%Y.%m.%d", vec![time("logstash-%Y.%m.%d")]),
+            ("{namespace}-%Y", vec![IndexPart::Namespace, time("-%Y")]),
+            ("x-{labels.app.kubernetes.io/name}", vec![time("x-"), label("app.kubernetes.io/name")]),
+        ] {
+            assert_eq!(pattern.parse::<IndexPattern>().unwrap().parts(), parts);
+        }
+        for wrong in ["", "{namespace", "{labels.}", "{pod}", "Logs", "-x", "a b", "%Q%", "logs-%b", "a}*"] {
+            assert!(wrong.parse::<IndexPattern>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn urls_are_ready_to_be_joined() {
+        let join = |text: &str| text.parse::<HttpUrl>().unwrap().url().join("_bulk").unwrap().to_string();
+        assert_eq!(join("https://es:9200"), "https://es:9200/_bulk");
+        assert_eq!(join("https://gateway/es"), "https://gateway/es/_bulk");
+        assert_eq!(join("http://[::1]:9200/"), "http://[::1]:9200/_bulk");
+        for wrong in
+            ["", "es", "es:9200", "ftp://es", "https://", "https://es/?a=b", "https://u@es", "https://es/#a"]
+        {
+            assert!(wrong.parse::<HttpUrl>().is_err(), "{wrong}");
+        }
     }
 }

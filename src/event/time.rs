@@ -11,10 +11,7 @@ const NANOSECONDS: [u8; 16] = *b"00:00.000000000Z";
 ///
 /// Any count of fraction digits, `Z` or an offset. Only the shape is looked at: a month 13 passes.
 pub fn length(text: &[u8]) -> Option<usize> {
-    if let Some(head) = text.first_chunk::<30>()
-        && has_shape(head.first_chunk()?, MINUTES)
-        && has_shape(head.last_chunk()?, NANOSECONDS)
-    {
+    if text.first_chunk().is_some_and(is_to_the_nanosecond) {
         return Some(30);
     }
     let (date, rest) = text.split_first_chunk::<19>()?;
@@ -35,18 +32,18 @@ pub fn length(text: &[u8]) -> Option<usize> {
 /// Reads an RFC 3339 time (`2026-11-22T17:59:23.3094652Z`, or with an offset such as `+01:00`) as nanoseconds
 /// since 1970. Any count of fraction digits; those beyond nine are dropped. `None` when it is no such time.
 pub fn nanos(text: &[u8]) -> Option<i64> {
-    let (date, rest) = text.split_first_chunk::<19>()?;
+    if let Ok(whole) = <&[u8; 30]>::try_from(text)
+        && is_to_the_nanosecond(whole)
+    {
+        let fraction = i64::from(number(&whole[20..29]));
+        return seconds(whole.first_chunk()?)?.checked_mul(1_000_000_000)?.checked_add(fraction);
+    }
+    let (date, rest) = text.split_first_chunk()?;
     if !is_to_the_second(date) {
         return None;
     }
-    let days = days_from_civil(number(&date[0..4]), number(&date[5..7]), number(&date[8..10]))?;
-    let (hour, minute, second) = (number(&date[11..13]), number(&date[14..16]), number(&date[17..19]));
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
     let (fraction, zone) = fraction(rest)?;
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - zone_offset(zone)?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
+    (seconds(date)? - zone_offset(zone)?).checked_mul(1_000_000_000)?.checked_add(fraction)
 }
 
 /// Writes nanoseconds since 1970 as RFC 3339 in UTC with nine digits, such as `2026-11-22T17:59:23.309465200Z`.
@@ -63,6 +60,20 @@ pub fn rfc3339(nanos: i64) -> [u8; 30] {
     write_digits(&mut out[17..19], second % 60);
     write_digits(&mut out[20..29], fraction);
     out
+}
+
+/// Seconds since 1970 of a date of the right shape, in UTC.
+fn seconds(date: &[u8; 19]) -> Option<i64> {
+    let days = days_from_civil(number(&date[0..4]), number(&date[5..7]), number(&date[8..10]))?;
+    let (hour, minute, second) = (number(&date[11..13]), number(&date[14..16]), number(&date[17..19]));
+    let in_range = hour <= 23 && minute <= 59 && second <= 60;
+    in_range.then_some(days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second))
+}
+
+/// Whether `text` is a time with nine digits of a second, in UTC: what runtimes mostly write.
+fn is_to_the_nanosecond(text: &[u8; 30]) -> bool {
+    let (Some(minutes), Some(nanoseconds)) = (text.first_chunk(), text.last_chunk()) else { return false };
+    has_shape(minutes, MINUTES) && has_shape(nanoseconds, NANOSECONDS)
 }
 
 fn is_to_the_second(date: &[u8; 19]) -> bool {
@@ -91,8 +102,8 @@ fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     }
     let (text, zone) = rest.split_at(count);
     let kept = &text[..count.min(9)];
-    let value = number(kept) * 10_i64.pow(9 - kept.len() as u32);
-    Some((value, zone))
+    let value = number(kept) * 10_u32.pow(9 - kept.len() as u32);
+    Some((i64::from(value), zone))
 }
 
 /// Seconds east of UTC of `Z`, `+01:00` or `-0530`.
@@ -107,13 +118,13 @@ fn zone_offset(zone: &[u8]) -> Option<i64> {
     if !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let seconds = number(&text[0..2]) * 3_600 + number(&text[2..4]) * 60;
+    let seconds = i64::from(number(&text[0..2]) * 3_600 + number(&text[2..4]) * 60);
     Some(if sign == b'-' { -seconds } else { seconds })
 }
 
-/// The value of bytes that are known to be digits.
-fn number(digits: &[u8]) -> i64 {
-    digits.iter().fold(0, |value, byte| value * 10 + i64::from(byte & 0x0f))
+/// The value of up to nine bytes that are known to be digits.
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |value, byte| value * 10 + u32::from(byte & 0x0f))
 }
 
 fn write_digits(out: &mut [u8], mut value: i64) {
@@ -123,18 +134,16 @@ fn write_digits(out: &mut [u8], mut value: i64) {
     }
 }
 
-/// Days since 1970 of a date of the proleptic Gregorian calendar; years begin in March so that the leap day is
-/// their last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
+/// Days since 1970 of a date of the proleptic Gregorian calendar. Years begin in March, so that the leap day is
+/// their last, and are counted from 400 years before our era, so that none is negative.
+fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
+    let year = year + 400 - u32::from(month <= 2);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    Some(i64::from(days) - 146_097 - 719_468)
 }
 
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -204,6 +213,24 @@ mod tests {
                 assert_eq!(length(&text) == Some(30), digit || same, "{:?}", text.escape_ascii().to_string());
             }
         }
+    }
+
+    #[test]
+    fn knows_every_day_of_the_calendar() {
+        let mut expected = days_from_civil(1970, 1, 1).unwrap();
+        assert_eq!(expected, 0);
+        for year in 1970..2800 {
+            let leap = year % 4 == 0 && year % 100 != 0 || year % 400 == 0;
+            let february = if leap { 29 } else { 28 };
+            for (month, days) in (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) {
+                for day in 1..=days {
+                    assert_eq!(days_from_civil(year, month, day), Some(expected));
+                    assert_eq!(civil_from_days(expected), (year.into(), month.into(), day.into()));
+                    expected += 1;
+                }
+            }
+        }
+        assert_eq!(days_from_civil(0, 1, 1), Some(-719_528));
     }
 
     #[test]

@@ -113,3 +113,38 @@ fn plain(open: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_metrics_when_asked_for() {
+        for (accept, expected) in [
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            ("text/plain", Format::Text),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+                Format::OpenMetrics,
+            ),
+            ("Application/OpenMetrics-Text; q=0.3, text/plain; q=0.5", Format::Text),
+            ("application/openmetrics-text;q=0", Format::Text),
+            ("application/openmetrics-text;q=much", Format::Text),
+        ] {
+            assert_eq!(Format::accepted(accept), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn plain_text_names_counters_in_full() {
+        let open = "# HELP a_bytes Bytes read.\n# TYPE a_bytes counter\n# UNIT a_bytes bytes\na_bytes_total{b=\"# c\"} 1\n\
+                    # HELP d Some.\n# TYPE d unknown\nd 2\n# EOF\n";
+        assert_eq!(
+            plain(open),
+            "# HELP a_bytes_total Bytes read.\n# TYPE a_bytes_total counter\na_bytes_total{b=\"# c\"} 1\n\
+             # HELP d Some.\n# TYPE d untyped\nd 2\n"
+        );
+    }
+}

@@ -201,3 +201,71 @@ impl Visit for Fields {
 fn json(text: &str) -> serde_json::Value {
     serde_json::Value::from(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    /// Where a test's log goes.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(say: impl FnOnce()) -> String {
+        let page = Page::default();
+        let writer = page.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).event_format(Ecs);
+        with_default(Registry::default().with(layer), say);
+        let bytes = page.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_has_the_names_of_ecs() {
+        let line = logged(|| {
+            let (path, error) = ("/var/log/\"odd\"\n.log", io::Error::other("no\tway"));
+            tracing::warn!(target: "skidder::tail", path, %error, bytes = 7_u64, share = 0.5, odd = f64::NAN, last = true, "reading {}", 1);
+        });
+        let (time, rest) = line.split_at(41);
+        assert!(time.starts_with(r#"{"@timestamp":"20"#) && time.ends_with(r#"Z","#), "{time}");
+        assert_eq!(
+            rest,
+            concat!(
+                r#""log.level":"warn","message":"reading 1","ecs.version":"8.11.0","log.logger":"skidder::tail","#,
+                r#""path":"/var/log/\"odd\"\n.log","error":"no\tway","bytes":7,"share":0.5,"odd":null,"last":true}"#,
+                "\n"
+            )
+        );
+        assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok());
+    }
+
+    #[test]
+    fn a_mere_level_is_ours_and_a_bad_one_is_said() {
+        for (level, expected) in [
+            ("info", "info"),
+            ("warn", "warn"),
+            ("debug", "skidder=debug,info"),
+            ("skidder::tail=trace,warn", "skidder::tail=trace,warn"),
+        ] {
+            assert_eq!(filter(level).unwrap().to_string(), expected);
+        }
+        assert_eq!(
+            filter("loud=very").unwrap_err().to_string(),
+            "`loud=very` is not a level: error, warn, info, debug, trace, or parts such as skidder::tail=debug"
+        );
+    }
+}

@@ -128,7 +128,6 @@ pub async fn run(config: Config, options: Options, shutdown: impl Future<Output 
     let exposition = Exposition::new(&metrics, Arc::clone(&backlog));
     let pages = Arc::new(Pages { exposition, health: Arc::clone(&health), status: Arc::clone(&status) });
     let server = Server::bind(config.http.listen.0).await?;
-    info!(http = %server.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     let serving = tokio::spawn(server.serve(pages, std::future::pending()));
 
     let agent = Agent { config, metrics, backlog, health, status };

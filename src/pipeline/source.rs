@@ -146,6 +146,7 @@ impl Source {
         let turned = match self.chain.turn(buffer, now) {
             Ok(Turn::Lines(lines)) => {
                 sniff(&mut self.decoder, &mut self.sniffed, &self.chain, &lines);
+                self.begin(lines.start, outlet, now);
                 let mut passage = self.passage(outlet, now, read_at);
                 lines.into_iter().for_each(|raw| passage.line(raw));
                 let (count, malformed) = (passage.lines, passage.malformed);
@@ -153,6 +154,7 @@ impl Source {
                 Turned::More
             }
             Ok(Turn::Long(span, long)) => {
+                self.begin(span.start, outlet, now);
                 let mut passage = self.passage(outlet, now, read_at);
                 passage.line(long.as_raw(span));
                 let malformed = passage.malformed;
@@ -170,6 +172,13 @@ impl Source {
         self.not_before = None;
         self.mark(outlet, now);
         turned
+    }
+
+    /// Where the first line begins is where a crash before its acknowledgement goes on.
+    fn begin<O: Outlet>(&mut self, first: Position, outlet: &mut O, now: Instant) {
+        if self.marked.is_none() {
+            self.mark_at(first, outlet, now);
+        }
     }
 
     fn passage<'a, O: Outlet>(&'a mut self, outlet: &'a mut O, now: Instant, read_at: &'a [u8]) -> Passage<'a, O> {
@@ -256,12 +265,17 @@ impl Source {
     /// Tells the outlet how far all is given out, and the checkpoint of new generations.
     pub fn mark<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
         self.tell_records(outlet, now);
-        let low = self.low();
-        if low.is_none() || low == self.marked {
+        if let Some(low) = self.low() {
+            self.mark_at(low, outlet, now);
+        }
+    }
+
+    fn mark_at<O: Outlet>(&mut self, low: Position, outlet: &mut O, now: Instant) {
+        if self.marked == Some(low) {
             return;
         }
-        self.marked = low;
-        let Some((generation, offset, anchor)) = low.and_then(|low| self.chain.durable(low)) else { return };
+        let Some((generation, offset, anchor)) = self.chain.durable(low) else { return };
+        self.marked = Some(low);
         outlet.mark(&Mark { id: self.id, key: &self.found.key, generation, offset, anchor }, now);
     }
 

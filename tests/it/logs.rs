@@ -20,7 +20,7 @@ fn data(path: &str) -> PathBuf {
 /// Compares with `tests/data/golden/<name>`, or writes it when `SKIDDER_BLESS` is set.
 fn golden(name: &str, actual: &[u8]) {
     let path = data("golden").join(name);
-    if std::env::var_os("SKIDDER_BLESS").is_some() {
+    if std::env::var("SKIDDER_BLESS").is_ok_and(|value| value == "1") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, actual).unwrap();
     }
@@ -136,6 +136,9 @@ fn events() -> Vec<(PrettySubject<'static>, Event<'static>)> {
 fn rendered(pretty: &mut Pretty) -> Vec<u8> {
     let mut out = Vec::new();
     for (subject, event) in events() {
+        if subject.pod == API.pod {
+            pretty.introduce(&subject, "Deployment", "api", &mut out);
+        }
         pretty.render(&subject, &event, &mut out);
     }
     out
@@ -251,7 +254,7 @@ fn a_nodes_folder_and_its_links_mean_the_same_files() {
         })
         .collect();
     for argument in ["node", "node/pods", "node/containers", "node/containers/*.log", "node/pods/*/*/?.log"] {
-        let plan = Plan::new(&[data(argument)]);
+        let plan = Plan::new(&[data(argument)], true);
         assert!(plan.missing.is_empty(), "{argument}: {:?}", plan.missing);
         let below =
             |file: &GenerationFile| file.path.strip_prefix(&node).unwrap().to_string_lossy().into_owned();

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::discover::{Found, PathGlob, Scanner, Walk, generations, live_path};
 use crate::event::{GenerationFile, Origin};
 
+/// Where the kubelet keeps a node's logs.
+const NODE: &str = "/var/log/pods";
+
 /// What is to be read.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -51,8 +54,10 @@ impl Plan {
     /// Looks up what the arguments mean. A path that exists is meant as it is, else one with `*`, `?`, `[` or `{` is a
     /// glob; of a folder all `*.log` below it are meant, with their rotated generations. A container's live log, named
     /// as the kubelet or Docker names it, brings its rotated generations along. However often and by whatever name a
-    /// file is meant, it is read once.
-    pub fn new(paths: &[PathBuf]) -> Self {
+    /// file is meant, it is read once. Without arguments, standard input is meant; where that is a terminal, the node.
+    pub fn new(paths: &[PathBuf], stdin_is_terminal: bool) -> Self {
+        let node = [PathBuf::from(NODE)];
+        let paths = if paths.is_empty() && stdin_is_terminal { &node } else { paths };
         let mut plan = Self { stdin: paths.is_empty(), ..Self::default() };
         let mut choices = Choices::default();
         for path in paths {
@@ -218,7 +223,7 @@ mod tests {
         fs::create_dir(root.path().join("containers")).unwrap();
         let link = root.path().join(format!("containers/web-1_shop_web-{}.log", "e".repeat(64)));
         std::os::unix::fs::symlink(format!("../{pod}/1.log"), &link).unwrap();
-        let plan = Plan::new(&[root.path().to_owned()]);
+        let plan = Plan::new(&[root.path().to_owned()], false);
         assert_eq!(
             logs(root.path(), &plan),
             [
@@ -245,7 +250,7 @@ mod tests {
         touch(root.path(), &[live, old, "app.log", "app.log.1", "app.log.2", "app.log.2.gz"]);
         let meant = |files: &[&str]| {
             let paths: Vec<_> = files.iter().map(|file| root.path().join(file)).collect();
-            logs(root.path(), &Plan::new(&paths))
+            logs(root.path(), &Plan::new(&paths, false))
         };
         assert_eq!(meant(&["app.log", live]), [vec!["app.log"], vec![old, live]]);
         assert_eq!(meant(&[old]), [[old]]);
@@ -259,8 +264,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         touch(root.path(), &["a/x.log", "a/b/y.log", "c/z.log"]);
         let glob = |text: &str| PathBuf::from(format!("{}/{text}", root.path().display()));
-        assert_eq!(logs(root.path(), &Plan::new(&[glob("*/*.log")])), [["a/x.log"], ["c/z.log"]]);
-        let plan = Plan::new(&[glob("c/z.log"), glob("**/*.log")]);
+        assert_eq!(logs(root.path(), &Plan::new(&[glob("*/*.log")], false)), [["a/x.log"], ["c/z.log"]]);
+        let plan = Plan::new(&[glob("c/z.log"), glob("**/*.log")], false);
         assert_eq!(logs(root.path(), &plan), [["c/z.log"], ["a/b/y.log"], ["a/x.log"]]);
     }
 
@@ -269,7 +274,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         touch(root.path(), &["a.log", "empty/readme"]);
         let paths = ["gone.log", "*.txt", "empty", "a.log"].map(|name| root.path().join(name));
-        let plan = Plan::new(&paths);
+        let plan = Plan::new(&paths, false);
         assert_eq!(logs(root.path(), &plan), [["a.log"]]);
         let said: Vec<_> = plan.missing.iter().map(ToString::to_string).collect();
         let at = root.path().display();
@@ -284,8 +289,9 @@ mod tests {
     }
 
     #[test]
-    fn no_path_is_standard_input() {
-        assert!(Plan::new(&[]).stdin);
-        assert!(Plan::new(&["-".into()]).stdin);
+    fn no_path_is_standard_input_or_at_a_terminal_the_node() {
+        assert!(Plan::new(&[], false).stdin);
+        assert!(Plan::new(&["-".into()], true).stdin);
+        assert!(!Plan::new(&[], true).stdin);
     }
 }

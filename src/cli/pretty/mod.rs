@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! -- 2026-11-22 (UTC) --
+//! -- shop/cart-6c8f5d7b9d-x2k4m is of Deployment cart --
 //! 09:06:12.410 shop/cart-6c8f5d7b9d-x2k4m web | 2026-11-22T09:06:12.410Z ERROR 1 --- [exec-1] … : answering 500
 //!
 //!     java.lang.IllegalStateException: checkout of cart 8f31c2 failed
@@ -18,14 +19,16 @@ mod totals;
 
 pub use totals::Totals;
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use regex::bytes::Regex;
+use xxhash_rust::xxh3::Xxh3;
 
 use body::Body;
 use paint::{Paint, Style};
 
-use crate::cli::Color;
 use crate::event::{End, Event, Span, Stream, time};
 
 /// What stands before each line of a trace but its first.
@@ -44,18 +47,6 @@ pub struct PrettySubject<'a> {
     pub path: &'a str,
 }
 
-/// Whether colours are wanted: on a terminal that can show them, unless `NO_COLOR` is set to anything.
-pub fn wants_color(when: Color, is_terminal: bool, environment: impl Fn(&str) -> Option<String>) -> bool {
-    match when {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            let refused = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
-            is_terminal && !refused && environment("TERM").is_none_or(|terminal| terminal != "dumb")
-        }
-    }
-}
-
 /// Writes events for reading.
 #[derive(Debug)]
 pub struct Pretty {
@@ -69,6 +60,8 @@ pub struct Pretty {
     pub marks: Option<Regex>,
     /// The day (year, month, day) and zone of the last heading.
     heading: Option<((i16, i8, i8), Offset)>,
+    /// The pods that were introduced, as hashes of their names.
+    introduced: HashSet<u64>,
     /// Reused from event to event.
     body: Body,
 }
@@ -76,7 +69,24 @@ pub struct Pretty {
 impl Pretty {
     /// Times in UTC, nothing marked, nothing explained.
     pub fn new(color: bool) -> Self {
-        Self { color, zone: TimeZone::UTC, explain: false, marks: None, heading: None, body: Body::default() }
+        Self {
+            color,
+            zone: TimeZone::UTC,
+            explain: false,
+            marks: None,
+            heading: None,
+            introduced: HashSet::new(),
+            body: Body::default(),
+        }
+    }
+
+    /// Says what a pod belongs to, such as `Deployment` and `cart`; of each pod once.
+    pub fn introduce(&mut self, subject: &PrettySubject<'_>, kind: &str, name: &str, out: &mut Vec<u8>) {
+        if self.introduced.insert(hash(&[subject.namespace, subject.pod])) {
+            let text = format!("-- {}/{} is of {kind} {name} --", subject.namespace, subject.pod);
+            self.paint().text(Style::Faint, text.as_bytes(), out);
+            out.push(b'\n');
+        }
     }
 
     /// Writes one event, with a heading before it where the day changes.
@@ -126,6 +136,16 @@ impl Pretty {
         paint.text(Style::Faint, clock.as_bytes(), out);
         out.push(b' ');
     }
+}
+
+/// A name in several parts, for sets of those that were seen.
+fn hash(names: &[&str]) -> u64 {
+    let mut hash = Xxh3::new();
+    for name in names {
+        hash.update(name.as_bytes());
+        hash.update(b"\0");
+    }
+    hash.digest()
 }
 
 /// `namespace/pod container `, or the plain file's name.
@@ -183,22 +203,4 @@ fn explain(paint: Paint, subject: &PrettySubject<'_>, event: &Event<'_>, out: &m
     out.extend_from_slice(INDENT);
     paint.text(Style::Faint, format!("= {joined}, {place}{of}{}{ended}", subject.path).as_bytes(), out);
     out.push(b'\n');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colour_is_for_terminals_and_for_who_asks() {
-        let nothing = |_: &str| None;
-        let refused = |name: &str| (name == "NO_COLOR").then(|| "1".to_owned());
-        let dumb = |name: &str| (name == "TERM").then(|| "dumb".to_owned());
-        assert!(wants_color(Color::Auto, true, nothing));
-        assert!(!wants_color(Color::Auto, false, nothing));
-        assert!(!wants_color(Color::Auto, true, refused));
-        assert!(!wants_color(Color::Auto, true, dumb));
-        assert!(wants_color(Color::Always, false, refused));
-        assert!(!wants_color(Color::Never, true, nothing));
-    }
 }

@@ -1,5 +1,7 @@
 //! Colours, and text that cannot harm a terminal.
 
+use super::hash;
+
 /// What a piece of text is; how that looks is known here alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -33,11 +35,7 @@ const PODS: [u8; 9] = [32, 33, 34, 35, 36, 92, 94, 95, 96];
 impl Style {
     /// The colour of a pod: made from its name, so the same in each run and on each machine.
     pub(super) fn pod(namespace: &str, pod: &str) -> (Self, Self) {
-        let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        hash.update(namespace.as_bytes());
-        hash.update(b"/");
-        hash.update(pod.as_bytes());
-        let colour = PODS[(hash.digest() % PODS.len() as u64) as usize];
+        let colour = PODS[(hash(&[namespace, pod]) % PODS.len() as u64) as usize];
         (Self::Pod(colour), Self::Container(colour))
     }
 

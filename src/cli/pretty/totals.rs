@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::PrettySubject;
 use super::paint::{Paint, Style};
+use super::{PrettySubject, hash};
 use crate::event::Event;
 
 /// What was shown, counted.
@@ -73,15 +73,6 @@ fn flush(line: &mut String, color: bool, out: &mut Vec<u8>) {
     Paint { color }.text(Style::Key, line.as_bytes(), out);
     out.push(b'\n');
     line.clear();
-}
-
-fn hash(names: &[&str]) -> u64 {
-    let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    for name in names {
-        hash.update(name.as_bytes());
-        hash.update(b"\0");
-    }
-    hash.digest()
 }
 
 /// `1,172 events`, `1 event`.

@@ -74,6 +74,8 @@ pub struct Chunk {
     pub body: Bytes,
     /// A single document that is longer than the limit and could not be cut.
     pub oversize: bool,
+    /// Bytes of the log that were cut away to make it fit.
+    pub lost: u32,
 }
 
 /// What an answer changed.
@@ -146,11 +148,10 @@ impl Delivery {
     /// to fit; where that cannot be done, it is sent as it is.
     pub fn chunk(&mut self, limit: Option<usize>) -> Chunk {
         let limit = limit.unwrap_or(usize::MAX);
-        if let Some(first) = self.pending.first().copied()
-            && self.line(first).len() > limit
-        {
-            self.cut(first, limit);
-        }
+        let lost = match self.pending.first().copied() {
+            Some(first) if self.line(first).len() > limit => self.cut(first, limit).unwrap_or_default(),
+            _ => 0,
+        };
         let mut bytes = 0;
         let fits = |index: &&u32| {
             bytes += self.line(**index).len();
@@ -159,7 +160,7 @@ impl Delivery {
         let count = self.pending.iter().take(self.at_most).take_while(fits).count().max(1);
         let items: Vec<u32> = self.pending.iter().take(count).copied().collect();
         let body = self.lines(&items);
-        Chunk { oversize: body.len() > limit, items, body }
+        Chunk { oversize: body.len() > limit, items, body, lost }
     }
 
     /// Takes the answer for `sent`.
@@ -273,18 +274,19 @@ impl Delivery {
         (&self.body[range.start..document], &self.body[document..range.end])
     }
 
-    fn cut(&mut self, index: u32, limit: usize) {
+    /// Cuts a document to fit, and says how many bytes of the log that cost. They no longer count as the
+    /// document's own: what is cut is not acknowledged.
+    fn cut(&mut self, index: u32, limit: usize) -> Option<u32> {
         let line = self.line(index);
-        let Some(end) = line.iter().position(|byte| *byte == b'\n') else { return };
-        let (action, document) = line.split_at(end + 1);
-        let Some(cut) = limit.checked_sub(action.len()).and_then(|most| document::cut(document, most)) else {
-            return;
-        };
+        let (action, document) = line.split_at(memchr::memchr(b'\n', line)? + 1);
+        let cut = document::cut(document, limit.checked_sub(action.len())?)?;
         let bytes = [action, &cut.document].concat();
         let shape = self.changed.remove(&index).map_or(Shape::Cut, |changed| changed.shape);
         self.changed.insert(index, Changed { bytes, shape });
-        self.batch.items[index as usize].bytes =
-            self.item(index).bytes.saturating_sub(u32::try_from(cut.lost).unwrap_or(u32::MAX));
+        let item = &mut self.batch.items[index as usize];
+        let lost = u32::try_from(cut.lost).unwrap_or(u32::MAX).min(item.bytes);
+        item.bytes -= lost;
+        Some(lost)
     }
 
     /// Puts a refused document into its safe shape; false when it is in it already or cannot be.
@@ -293,7 +295,7 @@ impl Delivery {
             return false;
         }
         let line = self.line(index);
-        let Some(end) = line.iter().position(|byte| *byte == b'\n') else { return false };
+        let Some(end) = memchr::memchr(b'\n', line) else { return false };
         let (action, document) = line.split_at(end + 1);
         let Some(safe) = document::safe(document, reason, wall_nanos()) else { return false };
         let bytes = [document::safe_action(action), safe].concat();

@@ -221,6 +221,7 @@ impl<T: Transport> Dispatch<T> {
     fn send(&mut self, ticket: Ticket) {
         let Some(mut delivery) = self.waiting.remove(&ticket) else { return };
         let chunk = delivery.chunk(self.limit.get());
+        self.metrics.bytes.get_or_create(&ResultLabel { result: "truncated" }).inc_by(chunk.lost.into());
         let path = bulk_path(delivery.target(), &self.left_out);
         if let Some(lane) = self.lanes.get_mut(delivery.target()) {
             lane.sending += 1;

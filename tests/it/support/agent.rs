@@ -1,1 +1,188 @@
+//! The built binary as an agent: `skidder run` in a process of its own that a story may kill and start again.
 
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{http, wait};
+
+/// An agent with its configuration and its `data_dir`; both outlive its process, and go when this is dropped.
+pub struct Agent {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+    process: Option<Child>,
+    client: Client,
+    /// `127.0.0.1:PORT` of the agent's own HTTP.
+    address: String,
+}
+
+impl Agent {
+    /// An agent that is not started yet. The configuration may name `${DATA}`, which is its folder for `data_dir`, and
+    /// what [`Agent::with`] gives; its `http.listen` is set where it has no `http` of its own.
+    pub fn new(configuration: &str) -> Self {
+        let folder = TempDir::with_prefix("skidder-agent-").expect("folder of the agent");
+        let variables = vec![("DATA".to_owned(), folder.path().join("data").display().to_string())];
+        let new = Self { folder, variables, process: None, client: http::client(), address: String::new() };
+        new.configure(configuration);
+        new
+    }
+
+    /// A variable of the agent's environment, such as `NODE` or `ELASTICSEARCH`.
+    pub fn with(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.variables.push((name.to_owned(), value.as_ref().to_string_lossy().into_owned()));
+        self
+    }
+
+    /// Writes another configuration, for the next start or for a running agent to find.
+    pub fn configure(&self, configuration: &str) {
+        let mut text = configuration.to_owned();
+        if !text.lines().any(|line| line.starts_with("http:")) {
+            text.push_str("\nhttp: { listen: \"127.0.0.1:0\" }\n");
+        }
+        // By a rename, so that a running agent never reads half of it.
+        let path = self.folder.path().join("skidder.yaml");
+        fs::write(path.with_extension("new"), text).expect("configuration");
+        fs::rename(path.with_extension("new"), path).expect("configuration");
+    }
+
+    /// The agent's `data_dir`.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// All that the agent said on standard error, over all its starts.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// All that it printed on standard output, over all its starts.
+    pub fn printed(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
+    }
+
+    /// Starts the process and waits until its HTTP answers. It does not wait for `/readyz`: a second agent on the
+    /// same `data_dir` would not get there.
+    pub async fn start(&mut self) {
+        assert!(self.process.is_none(), "the agent runs already");
+        let heard = self.log().len();
+        self.process = Some(self.command().spawn().expect("the agent starts"));
+        let listening =
+            wait::until(async || self.is_over().then_some(None).or_else(|| self.listening(heard).map(Some)));
+        match listening.await.flatten() {
+            Some(address) => self.address = address,
+            None => panic!("the agent does not listen; its log ends in\n{}", wait::tail(&self.log_path())),
+        }
+    }
+
+    /// Kills it as a crash or the kernel would.
+    pub fn kill9(&mut self) {
+        let mut process = self.process.take().expect("an agent that runs");
+        process.kill().and_then(|()| process.wait()).expect("the agent is ours to kill");
+    }
+
+    /// Sends SIGTERM and waits for its end.
+    pub async fn term(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Sends a signal, such as SIGHUP.
+    pub fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("an agent that runs");
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).expect("pid");
+        kill_process(pid, signal).expect("the agent is ours to signal");
+    }
+
+    /// Waits until the process ends.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("an agent that runs");
+        match wait::until(async || process.try_wait().expect("a child of ours")).await {
+            Some(status) => status,
+            None => {
+                let _ = process.kill();
+                panic!("the agent does not end; its log ends in\n{}", wait::tail(&self.log_path()));
+            }
+        }
+    }
+
+    /// Asks its HTTP for a path; `None` when there is no answer, or one of another status than 200.
+    pub async fn get(&self, path: &str) -> Option<String> {
+        let response = self.client.get(format!("http://{}{path}", self.address)).send().await.ok()?;
+        if response.status().is_success() { response.text().await.ok() } else { None }
+    }
+
+    /// `/status`.
+    pub async fn status(&self) -> Value {
+        self.get("/status").await.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// One series of `/metrics`, written as it stands there, such as `skidder_events_total{result="shipped"}`.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let metrics = self.get("/metrics").await?;
+        metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Waits until a series has a value.
+    pub async fn until_metric(&self, series: &str, value: f64) {
+        self.until(&format!("{series} to be {value}"), async || self.metric(series).await == Some(value))
+            .await;
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
+        self.until("/readyz to be 200", async || self.get("/readyz").await.is_some()).await;
+    }
+
+    /// Waits for anything; where it does not come, tells the agent's state and the end of its log.
+    pub async fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+        if wait::until(async || is_so().await.then_some(())).await.is_none() {
+            let (status, log) = (self.status().await, wait::tail(&self.log_path()));
+            panic!("waited {:?} for {what}; /status is\n{status:#}\nand the log ends in\n{log}", wait::LIMIT);
+        }
+    }
+
+    fn command(&self) -> Command {
+        let append = |name: &str| {
+            let file = File::options().create(true).append(true).open(self.folder.path().join(name));
+            file.expect("output of the agent")
+        };
+        // The kernel kills it when the tests are gone, however they end.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_skidder"), "run", "--config"]);
+        command.arg(self.folder.path().join("skidder.yaml"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(append("stdout")).stderr(append("stderr"));
+        command
+    }
+
+    /// The address of its HTTP, from the line of its log that tells it, after the first `heard` bytes.
+    fn listening(&self, heard: usize) -> Option<String> {
+        let log = self.log();
+        let line = log.get(heard..)?.lines().find(|line| line.contains("listening"))?;
+        let port = &line[line.find("127.0.0.1:")? + "127.0.0.1:".len()..];
+        let end = port.find(|digit: char| !digit.is_ascii_digit())?;
+        Some(format!("127.0.0.1:{}", &port[..end]))
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| !matches!(process.try_wait(), Ok(None)))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("stderr")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill9();
+        }
+    }
+}

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::authority::Authority;
-use super::wait;
+use super::{http, wait};
 
 /// The user and password of a server with security.
 pub const SUPERUSER: (&str, &str) = ("elastic", "skidder-test");
@@ -82,10 +82,7 @@ impl Elasticsearch {
     }
 
     async fn at(url: String, server: Option<Server>) -> Self {
-        // Fails when another test has done it already, which is as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().tls_danger_accept_invalid_certs(true).build().expect("HTTP client");
-        let new = Self { url, client, server };
+        let new = Self { url, client: http::client(), server };
         new.ready().await;
         new
     }

@@ -1,0 +1,53 @@
+# What a person does with the project. `make` alone lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench torture check deny cargo compiler
+
+# Where rustup puts it, for shells that have not been opened anew since.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# The agent's own pipeline over the sample logs of a node, printed.
+DEMO := ./target/release/skidder run --config config/demo.yaml --output stdout
+# The servers that the tests talk to: folders of tests/elasticsearch.
+SERVERS := 8 8-security 9 opensearch-2
+# How long `make torture` runs.
+SECONDS := 600
+
+help: ## lists this
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: cargo compiler ## builds, then shows a node's logs as they would be shipped
+	@cargo build --release --bin skidder
+	@$(DEMO)
+
+test: cargo compiler ## runs all tests, with a real Elasticsearch on this machine
+	@[[ -n "$${SKIDDER_TEST_ELASTICSEARCH:-}" ]] || for server in $(SERVERS); do tests/elasticsearch/fetch $$server >/dev/null; done
+	@cargo test --no-fail-fast
+
+bench: cargo compiler ## measures each room and the whole path
+	@cargo bench
+
+torture: cargo compiler ## kills, rotates and refuses at random: make torture SECONDS=600
+	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --release --test it torture -- --nocapture
+
+check: cargo compiler ## format, lints, documentation, licences
+	@cargo fmt --check
+	@cargo clippy --all-targets -- --deny warnings
+	@RUSTDOCFLAGS='--deny warnings' cargo doc --no-deps
+	@$(MAKE) --no-print-directory deny
+
+deny: cargo
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
+	else echo 'licences not checked: cargo install cargo-deny --locked'; fi
+
+cargo:
+	@command -v cargo >/dev/null || { \
+	    echo "missing: cargo. This gets it: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2; exit 1; }
+
+# Of C there is the cryptography below TLS.
+compiler:
+	@command -v cc >/dev/null || { \
+	    if [[ $$(id -u) == 0 ]] && command -v apt-get >/dev/null; then \
+	        apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends gcc libc6-dev; \
+	    else echo 'missing: a C compiler (Debian: apt-get install gcc libc6-dev)' >&2; exit 1; fi; }

@@ -1,0 +1,86 @@
+//! A container of a plain Docker host: json-file lines, and Docker's own rotation with `compress`.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde_json::json;
+use skidder::event::Stream;
+
+use super::{Clock, Node, container_id, create, gzip, with_suffix};
+
+/// A container that runs. Dropping it leaves its files where they are.
+pub struct DockerContainer {
+    clock: Clock,
+    id: String,
+    folder: PathBuf,
+    live: File,
+}
+
+impl DockerContainer {
+    pub(super) fn start(node: &Node, name: &str) -> Self {
+        let id = container_id();
+        let folder = node.path().join("docker").join(&id);
+        fs::create_dir(&folder).expect("folder of a container");
+        let config = json!({
+            "ID": id,
+            "Name": format!("/{name}"),
+            "Config": { "Image": format!("{name}:1.0"), "Labels": { "app": name } },
+        });
+        fs::write(folder.join("config.v2.json"), config.to_string()).expect("config of a container");
+        let live = create(&folder.join(format!("{id}-json.log")));
+        Self { clock: node.clock.clone(), id, folder, live }
+    }
+
+    /// The container's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The live file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}-json.log", self.id))
+    }
+
+    /// A whole line.
+    pub fn line(&mut self, stream: Stream, text: &str) {
+        self.write(stream, &format!("{text}\n"));
+    }
+
+    /// A part of a line: it has no newline of its own.
+    pub fn part(&mut self, stream: Stream, text: &str) {
+        self.write(stream, text);
+    }
+
+    /// Docker rotates and keeps `max_files` in all: each older file is renamed on, the live one becomes `.1`, a new
+    /// one is opened, then `.1` is compressed.
+    pub fn rotate(&mut self, max_files: usize) {
+        let numbered = |number: usize| with_suffix(&self.path(), &format!(".{number}"));
+        let compressed = |number: usize| with_suffix(&numbered(number), ".gz");
+        for number in (1..max_files.saturating_sub(1)).rev() {
+            if compressed(number).exists() {
+                fs::rename(compressed(number), compressed(number + 1)).expect("older file");
+            }
+        }
+        fs::rename(self.path(), numbered(1)).expect("live file");
+        let live = create(&self.path());
+        gzip(&numbered(1), &with_suffix(&numbered(1), ".gz.tmp"), &compressed(1));
+        self.live = live;
+    }
+
+    /// The container is removed with its folder.
+    pub fn delete(self) {
+        fs::remove_dir_all(&self.folder).expect("folder of a container");
+    }
+
+    fn write(&mut self, stream: Stream, log: &str) {
+        // Docker's order of keys, which serde_json's own would not keep.
+        let line = format!(
+            "{{\"log\":{},\"stream\":\"{}\",\"time\":\"{}\"}}\n",
+            json!(log),
+            stream.name(),
+            self.clock.stamp()
+        );
+        self.live.write_all(line.as_bytes()).expect("log of a container");
+    }
+}
