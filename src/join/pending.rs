@@ -116,6 +116,11 @@ impl Pending {
         self.marks.len() - self.sure >= MAX_UNSURE
     }
 
+    /// Whether a line is held that says the same.
+    pub(super) fn holds(&self, message: &[u8]) -> bool {
+        self.marks.iter().any(|mark| &self.text[mark.text.clone()] == message)
+    }
+
     /// Where its first line begins.
     pub(super) fn start(&self) -> Option<Position> {
         self.marks.first().map(|mark| mark.line.span.start)

@@ -38,7 +38,7 @@ pub struct Rules {
     languages: Vec<Machine>,
     /// Asked of a line when nothing is held.
     idle: Gate,
-    /// Asked of a line after a logger's head line.
+    /// Asked of a line after a logger's head line, besides.
     after_head: Gate,
     /// For each mention, where it leads.
     mentions: [Set; 3],
@@ -170,8 +170,8 @@ impl Rules {
             },
             any_line: patterns.iter().any(|pattern| pattern.start.is_none()),
             patterns,
-            idle: Gate::new(&chosen, &[START])?,
-            after_head: Gate::new(&chosen, &[START, HEAD])?,
+            idle: Gate::new(&chosen, START, vec![(head::DATED, Opens::Dated)])?,
+            after_head: Gate::new(&chosen, HEAD, vec![(BLANK, Opens::Blank)])?,
             mentions: [Mention::Exception, Mention::Traceback, Mention::Place]
                 .map(|mention| mentioned(&chosen, mention)),
             languages,
@@ -188,13 +188,15 @@ impl Rules {
     }
 
     /// What a line means to what is held.
-    pub(super) fn next(&self, set: &Set, line: &[u8]) -> Next {
+    ///
+    /// `held` tells whether the event holds the very same line already.
+    pub(super) fn next(&self, set: &Set, line: &[u8], held: impl Fn() -> bool + Copy) -> Next {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (mut sure, mut maybe) = (Set::default(), Set::default());
         self.step_pattern(set, line, &mut sure);
         for (index, machine) in self.languages.iter().enumerate().filter(|(index, _)| set.states[*index] != 0)
         {
-            machine.step(set.states[index], line, &mut sure.states[index], &mut maybe.states[index]);
+            machine.step(set.states[index], line, held, &mut sure.states[index], &mut maybe.states[index]);
         }
         if set.head != Head::No {
             self.step_head(set.head, line, &mut sure, &mut maybe);
@@ -267,12 +269,14 @@ impl Rules {
 
     /// The line after a head line, or after the blank line below it.
     fn step_head(&self, head: Head, line: &[u8], sure: &mut Set, maybe: &mut Set) {
-        let opening = self.after_head.ask(line);
-        if opening.dated || is_object(line) {
+        let (own, opening) = (self.idle.ask(line), self.after_head.ask(line));
+        if own.dated || is_object(line) {
             return;
         }
-        sure.merge(&opening.sure);
-        maybe.merge(&opening.maybe);
+        for opening in [own, opening] {
+            sure.merge(&opening.sure);
+            maybe.merge(&opening.maybe);
+        }
         if let Some(mention) = mention(line) {
             maybe.merge(&self.mentions[mention as usize]);
         }
@@ -347,13 +351,15 @@ impl Machine {
         Ok(Self { language, automaton, rules, texts })
     }
 
-    fn step(&self, states: u32, line: &[u8], sure: &mut u32, maybe: &mut u32) {
+    fn step(&self, states: u32, line: &[u8], held: impl Fn() -> bool, sure: &mut u32, maybe: &mut u32) {
         self.automaton.walk(line, |pattern| {
             let rule = &self.rules[pattern];
             if rule.from & states != 0 {
                 match rule.proof {
                     Proof::Sure => *sure |= rule.to,
                     Proof::Maybe => *maybe |= rule.to,
+                    Proof::Fresh if held() => {}
+                    Proof::Fresh => *sure |= rule.to,
                 }
             }
             ControlFlow::Continue(())
@@ -362,17 +368,14 @@ impl Machine {
 }
 
 impl Gate {
-    fn new(languages: &[Language], from: &[State]) -> Result<Self, RulesError> {
-        let (mut patterns, mut opens) = (vec![head::DATED], vec![Opens::Dated]);
+    /// The rules of these languages from one state, and others.
+    fn new(languages: &[Language], from: State, others: Vec<(&str, Opens)>) -> Result<Self, RulesError> {
+        let (mut patterns, mut opens): (Vec<_>, Vec<_>) = others.into_iter().unzip();
         for (index, language) in languages.iter().enumerate() {
-            for rule in table(*language).rules.iter().filter(|rule| bits(rule.from) & bits(from) != 0) {
+            for rule in table(*language).rules.iter().filter(|rule| rule.from.contains(&from)) {
                 patterns.extend(rule.pattern);
                 opens.push(Opens::Language { index, to: rule.to.bit(), proof: rule.proof });
             }
-        }
-        if from.contains(&HEAD) {
-            patterns.push(BLANK);
-            opens.push(Opens::Blank);
         }
         let automaton = Automaton::new(&patterns).map_err(|message| built_in("heads", message))?;
         Ok(Self { automaton, opens })
@@ -386,7 +389,9 @@ impl Gate {
             match self.opens[pattern] {
                 Opens::Dated => opening.dated = true,
                 Opens::Blank => opening.blank = true,
-                Opens::Language { index, to, proof: Proof::Sure } => opening.sure.states[index] |= to,
+                Opens::Language { index, to, proof: Proof::Sure | Proof::Fresh } => {
+                    opening.sure.states[index] |= to
+                }
                 Opens::Language { index, to, proof: Proof::Maybe } => opening.maybe.states[index] |= to,
             }
             ControlFlow::Continue(())
@@ -439,4 +444,18 @@ fn one_line(message: &str) -> String {
 /// The built-in tables are tested to compile; should they not, the error says which.
 fn built_in(name: &str, message: String) -> RulesError {
     RulesError { pattern: name.to_owned(), key: "", position: None, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_automata_stay_small() {
+        let rules = Rules::compile(&Settings::default()).unwrap();
+        let machines: usize = rules.languages.iter().map(|machine| machine.automaton.memory()).sum();
+        let sizes = [rules.idle.automaton.memory(), rules.after_head.automaton.memory(), machines];
+        eprintln!("{sizes:?}");
+        assert!(sizes.iter().sum::<usize>() < 8 << 20, "{sizes:?} bytes");
+    }
 }

@@ -34,6 +34,8 @@ pub(super) enum Proof {
     Sure,
     /// Only if a sure one follows; it is held back until then.
     Maybe,
+    /// It does, unless the event holds the very same line already: then it begins another.
+    Fresh,
 }
 
 /// In one of `from`, a line that matches `pattern` leads to `to`.
@@ -49,6 +51,11 @@ pub(super) struct Rule {
 /// A line that surely belongs.
 pub(super) const fn sure(from: &'static [State], pattern: &'static str, to: State) -> Rule {
     Rule { from, pattern: Some(pattern), to, proof: Proof::Sure }
+}
+
+/// A line that surely belongs, unless the event holds the very same line already.
+pub(super) const fn fresh(from: &'static [State], pattern: &'static str, to: State) -> Rule {
+    Rule { from, pattern: Some(pattern), to, proof: Proof::Fresh }
 }
 
 /// A line that belongs if a sure one follows.

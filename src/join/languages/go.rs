@@ -29,7 +29,7 @@ const RECOVERY: State = State::own(9);
 const CLOSED: State = State::own(10);
 
 /// `main.(*Server).handle(0xc0000140a0, …)`, `created by main.f in goroutine 7`.
-const CALL: &str = r"[\w./~%@$-]+\.[^\s].*\)$|created by \S|panic\(|main\(|goexit|\.\.\.(?:additional frames elided| ?\d+ frames elided)|\[originating from goroutine";
+const CALL: &str = r"[\w./~%@$-]+\.[^\s].*\)$|created by \S|panic\(|main\(|goexit";
 const PLACE: &str =
     r"[ \t]+[^\s].*:\d+(?: \+0x[0-9a-f]+)?(?: pc=| fp=|$)|[ \t]+\?\?:0|[ \t]+\S+\.(?:go|s|c|cgo1\.go):\d+";
 const GOROUTINE_HEAD: &str = r"goroutine \d+ (?:gp=\S+ )?(?:m=\S+ )?(?:mp=\S+ )?\[[a-z]";
@@ -46,7 +46,7 @@ pub(in super::super) const TABLE: Table = Table {
         // What stands between a panic and its goroutine.
         sure(
             &[PANIC],
-            r"[ \t]*panic: |\[signal |\[recovered|fatal error: |runtime stack:|sp=0x|rax |PC=0x|signal arrived|goroutine running on other thread|\t(?:panic|fatal error): |stack: frame=",
+            r"[ \t]*panic: |\[signal |\[recovered|fatal error: |runtime stack:|runtime: |sp=0x|rax |PC=0x|signal arrived|goroutine running on other thread|\t(?:panic|fatal error): |stack: frame=",
             PANIC,
         ),
         sure(&[PANIC, BLANKED], r"runtime stack:|goroutine 0 ", GOROUTINE),
@@ -55,6 +55,7 @@ pub(in super::super) const TABLE: Table = Table {
         // Frames, two lines each; then perhaps another goroutine after a blank line.
         sure(&[GOROUTINE], CALL, FUNCTION),
         sure(&[FUNCTION], PLACE, GOROUTINE),
+        sure(&[GOROUTINE], r"\.\.\.(?:additional|\d+) frames elided|\[originating from goroutine", GOROUTINE),
         sure(&[GOROUTINE], r"\tgoroutine running on other thread; stack unavailable", GOROUTINE),
         maybe(&[GOROUTINE, FUNCTION, REGISTERS], BLANK, BLANKED),
         sure(
@@ -63,7 +64,7 @@ pub(in super::super) const TABLE: Table = Table {
             REGISTERS,
         ),
         sure(&[REGISTERS], r"\w+\s+0x[0-9a-f]+$", REGISTERS),
-        sure(&[GOROUTINE, BLANKED, REGISTERS], r"exit status 2$", REGISTERS),
+        sure(&[GOROUTINE, BLANKED, REGISTERS], r"exit status 2$", CLOSED),
         sure(&[GOROUTINE, BLANKED], r"\[?(?:recovered|re-?panic)", PANIC),
         sure(&[GOROUTINE, BLANKED], r"\t?panic: ", PANIC),
         // A web server that goes on: the line is dated, but has no level.

@@ -1,0 +1,48 @@
+//! .NET: C#, F#, Visual Basic.
+//!
+//! Sources: `Exception.ToString` and `StackTrace` of dotnet/runtime, `AggregateException`, the unhandled-exception
+//! message of CoreCLR and Mono, `SimpleConsoleFormatter` of Microsoft.Extensions.Logging, Npgsql, SqlClient.
+
+use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
+
+/// After an exception's first line.
+const MESSAGE: State = State::own(0);
+/// Among frames.
+const FRAMES: State = State::own(1);
+/// After a blank line among them.
+const BLANKED: State = State::own(2);
+/// Within a record of the console logger: all of it is indented below its first line.
+const RECORD: State = State::own(3);
+/// Within the data that a driver adds below the frames.
+const DATA: State = State::own(4);
+
+const EXCEPTION: &str = r"(?:Unhandled [Ee]xception[.:] ?|\[ERROR\] FATAL UNHANDLED EXCEPTION: |Exception: )?(?:[A-Za-z_]\w*\.)+[\w`+]*(?:Exception|Error|Fault)(?:`\d+(?:\[.*\])?)?(?: \(0x[0-9A-Fa-f]+\))?(?:: |:?$)";
+const FRAME: &str = r"[ \t]+at [A-Za-z_<][^(]*\(";
+const MARK: &str = r"[ \t]*-+> |[ \t]*--- End of (?:inner exception )?(?:inner exception |managed |stack trace)|[ \t]*--- End of |[ \t]*---> \(Inner Exception #|<---";
+
+pub(in super::super) const TABLE: Table = Table {
+    rules: &[
+        sure(&[START], EXCEPTION, MESSAGE),
+        sure(
+            &[START],
+            r"Unhandled [Ee]xception[.:]$|Unhandled [Ee]xception[.:] |Process terminated\.",
+            MESSAGE,
+        ),
+        text(&[MESSAGE], MESSAGE),
+        sure(&[HEAD, MESSAGE, FRAMES, BLANKED], FRAME, FRAMES),
+        sure(&[MESSAGE], r"[ \t]*-+> [A-Za-z_(]|[ \t]*--- End of ", MESSAGE),
+        sure(&[FRAMES, BLANKED], MARK, MESSAGE),
+        sure(&[FRAMES], r"[ \t]*--- End of ", FRAMES),
+        maybe(&[FRAMES], BLANK, BLANKED),
+        sure(&[BLANKED], r"Inner [Ee]xception|---> ", MESSAGE),
+        // Data below the frames.
+        sure(&[FRAMES], r"  Exception data:$", DATA),
+        sure(&[DATA], r"    \S", DATA),
+        sure(&[FRAMES, DATA], r"ClientConnectionId:|Error Number:\d+,", FRAMES),
+        sure(&[FRAMES], r"Aborted(?: \(core dumped\))?$", DATA),
+        // fail: Microsoft.AspNetCore.Server.Kestrel[13], and six blanks before all that follows.
+        sure(&[START], r"(?:trce|dbug|info|warn|fail|crit): \S.*\[-?\d+\]$", RECORD),
+        sure(&[RECORD], r"      ", RECORD),
+    ],
+    mentions: &[(Mention::Exception, MESSAGE)],
+};
