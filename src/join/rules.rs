@@ -9,7 +9,7 @@ use regex::bytes::Regex;
 use thiserror::Error;
 
 use super::automaton::Automaton;
-use super::head::{self, is_indented, is_object, mention};
+use super::head::{self, is_indented, is_json, is_object, mention};
 use super::languages::table;
 use super::settings::{Language, Pattern, Settings};
 use super::table::{BLANK, HEAD, Mention, Proof, START, State};
@@ -303,7 +303,7 @@ impl Rules {
 
     /// Whether a line begins something by itself, so that it is no line of a message.
     fn stands_alone(&self, line: &[u8]) -> bool {
-        if is_object(line) {
+        if is_json(line) {
             return true;
         }
         let opening = self.idle.ask(line);

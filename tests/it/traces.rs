@@ -153,10 +153,12 @@ fn same(actual: &[String], expected: &[String]) -> Result<(), String> {
     if actual == expected {
         return Ok(());
     }
-    let list = |events: &[String]| {
-        events.iter().map(|event| format!("  ┌ {}\n", event.replace('\n', "\n  │ "))).collect::<String>()
+    let at = actual.iter().zip(expected).take_while(|(one, other)| one == other).count();
+    let show = |event: Option<&String>| {
+        event.map_or("nothing".to_owned(), |event| format!("┌ {}", event.replace('\n', "\n│ ")))
     };
-    Err(format!("expected\n{}but got\n{}", list(expected), list(actual)))
+    let (wanted, got, next) = (show(expected.get(at)), show(actual.get(at)), show(actual.get(at + 1)));
+    Err(format!("event {at} should be\n{wanted}\nbut is\n{got}\nand the next\n{next}"))
 }
 
 const ORDINARY: [&str; 4] = [

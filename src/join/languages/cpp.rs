@@ -68,6 +68,7 @@ pub(in super::super) const TABLE: Table = Table {
             r"    #\d+ |0x[0-9a-f]+: note: |(?: [0-9a-f]{2})+ |[ \t]+\^|SUMMARY: UndefinedBehaviorSanitizer",
             UNDEFINED,
         ),
+        maybe(&[UNDEFINED], BLANK, UNDEFINED),
         // glibc.
         sure(
             &[START],
@@ -91,12 +92,12 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[BOOST], r" *\d+# ", BOOST),
         sure(
             &[START, HEAD],
-            r"\*\*\* (?:SIG[A-Z]+ |Check failure stack trace: |Aborted at \d+|Signal \d+ )",
+            r"\*\*\* (?:SIG[A-Z]+ received|Check failure stack trace: |Aborted at \d+|Signal \d+ )",
             SIGNAL,
         ),
         sure(
             &[SIGNAL],
-            r"\*\*\* |PC: @|[ \t]+@ |[ \t]*0x[0-9a-f]+ +\(unknown\)|\[\w+ : \d+\] RAW: |\(safe mode, symbolizer not available\)",
+            r"\*\*\* (?:SIG[A-Z]+ \(@|Signal \d)|PC: @|[ \t]+@ |[ \t]*0x[0-9a-f]+ +\(unknown\)|\[\w+ : \d+\] RAW: |\(safe mode, symbolizer not available\)",
             SIGNAL,
         ),
         maybe(&[START], r"Thread \d+ (?:\(|\x22)", GDB),

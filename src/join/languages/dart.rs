@@ -5,6 +5,8 @@
 
 use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
 
+/// After `Unhandled exception:`, the exception follows.
+const UNHANDLED: State = State::own(4);
 /// After the exception, whose message may run over lines.
 const MESSAGE: State = State::own(0);
 /// Among frames.
@@ -23,7 +25,13 @@ macro_rules! prefix {
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
-        sure(&[START], concat!(prefix!(), r"Unhandled exception:$"), MESSAGE),
+        sure(&[START], concat!(prefix!(), r"Unhandled exception:$"), UNHANDLED),
+        sure(&[UNHANDLED], r"[ \t]*\S", MESSAGE),
+        maybe(
+            &[HEAD],
+            r"(?:Bad state|Unsupported operation|Invalid argument\(s\)|Concurrent modification|RangeError|Null check operator|type '|Assertion failed)",
+            MESSAGE,
+        ),
         sure(&[START], concat!(prefix!(), r"(?:\[ERROR:flutter/[^\]]*\] )?Unhandled Exception: "), MESSAGE),
         sure(&[START], r"Unhandled exception in |Uncaught (?:Error|exception): ", MESSAGE),
         text(&[MESSAGE], MESSAGE),
@@ -39,7 +47,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[FRAMES, MESSAGE], concat!(prefix!(), r"={3,} asynchronous gap ={3,}"), FRAMES),
         sure(
             &[HEAD, MESSAGE, FRAMES],
-            r"(?:package:|dart:|file:///|org-dartlang-sdk:)\S+ \d+:\d+ +\S",
+            r"(?:package:|dart:|file:///|org-dartlang-sdk:)\S+(?: \d+:\d+)? {2,}\S",
             FRAMES,
         ),
         sure(&[START], concat!(prefix!(), r"(?:══+|==+)(?:╡|\|) EXCEPTION CAUGHT BY "), FLUTTER),

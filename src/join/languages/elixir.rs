@@ -9,6 +9,8 @@ use super::super::table::{BLANK, HEAD, START, State, Table, maybe, sure, text};
 const MESSAGE: State = State::own(0);
 /// Among frames, and what a process says of itself below them.
 const FRAMES: State = State::own(1);
+/// After a blank line below them.
+const FRAMES_BLANK: State = State::own(7);
 /// After the lines that Plug puts between head line and exception.
 const REQUEST: State = State::own(2);
 /// Within one of Erlang's reports.
@@ -35,6 +37,8 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[MESSAGE, FRAMES], r"[ \t]+\*\* \(", MESSAGE),
         sure(&[FRAMES, MESSAGE], ACCOUNT, FRAMES),
         sure(&[FRAMES], r"[ \t]{4,}\S", FRAMES),
+        maybe(&[FRAMES], BLANK, FRAMES_BLANK),
+        sure(&[FRAMES_BLANK], FRAME, FRAMES),
         maybe(
             &[HEAD, REQUEST],
             r"(?:Server|Request|Function|Args|Start Call|Child|Pid|Parent|Initial Call): ",

@@ -16,6 +16,8 @@ const FRAMES: State = State::own(2);
 const BLANKED: State = State::own(3);
 /// After java.util.logging's first line: the date and who logs.
 const LOGGING: State = State::own(4);
+/// Among the lines that Dropwizard marks.
+const MARKED: State = State::own(6);
 /// After its second: level and message.
 const LOGGED: State = State::own(5);
 
@@ -53,10 +55,13 @@ pub(in super::super) const TABLE: Table = Table {
             MESSAGE,
         ),
         // `nested exception is:`, then the nested one on a line of its own, as java.rmi and javax.xml.rpc write it.
-        maybe(&[MESSAGE, FRAMES, BLANKED], r".*nested exception is:[ \t]*$", MESSAGE),
+        maybe(&[MESSAGE, FRAMES, BLANKED], r"[; \t]*nested exception is:", MESSAGE),
         maybe(&[MESSAGE, FRAMES], r"[ \t]+(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:: |$)", MESSAGE),
         maybe(&[FRAMES], BLANK, BLANKED),
         text(&[MESSAGE], MESSAGE),
+        // Dropwizard: `! ` before each line.
+        sure(&[HEAD], r"! (?:[a-z_][\w$]*\.)+[A-Z]|! [A-Z]\w*(?:Exception|Error)", MARKED),
+        sure(&[MARKED], r"! ", MARKED),
         // Nov 22, 2026 10:00:00 AM com.acme.Api handle / SEVERE: failed / java.lang.…
         maybe(&[START], r"[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d.[AP]M \S+(?: \S+)?$", LOGGING),
         maybe(&[LOGGING], r"(?:SEVERE|WARNING): ", LOGGED),

@@ -37,7 +37,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[COMPILE], r"[ \t]+\((?:Missing|Do you need|Might be)", COMPILE),
         sure(&[DIED], r"[ \t]+\((?:Missing|Do you need|Might be)", COMPILE),
         sure(&[START, HEAD, DIED], r"Trace begun at .* line \d+", BARE),
-        sure(&[BARE], r".* called at .* line \d+$|eval \{\.\.\.\} at ", BARE),
+        sure(&[BARE], r"[\w:]+(?:\(.*\) called)? at .* line \d+$|eval \{\.\.\.\} at ", BARE),
     ],
     mentions: &[(Mention::Place, DIED)],
 };

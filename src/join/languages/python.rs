@@ -40,7 +40,11 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START, CHAIN, ANNOUNCED, QUOTED], TRACEBACK, FRAMES),
         sure(&[HEAD], r#"  File ""#, FRAMES),
         // Frames and the code below them, with its markers.
-        sure(&[FRAMES], r#"  File "|    \s*\S|  \[Previous line repeated \d+ more times?\]|    $"#, FRAMES),
+        sure(
+            &[FRAMES],
+            r#"[> ] File "|    \s*\S|  \[Previous line repeated \d+ more times?\]|    $"#,
+            FRAMES,
+        ),
         sure(&[FRAMES], EXCEPTION, LAST),
         maybe(&[FRAMES], BLANK, FRAMES),
         // Chains.
@@ -60,7 +64,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[SYNTAX], r"(?:SyntaxError|IndentationError|TabError): ", LAST),
         // Exception groups.
         sure(&[START, CHAIN, ANNOUNCED], r"  \+ Exception Group Traceback \(most recent call last\):", GROUP),
-        sure(&[GROUP], r"\s+[|+]", GROUP),
+        sure(&[GROUP], r"\s+(?:\||\+-)", GROUP),
         maybe(&[GROUP], BLANK, LAST_BLANK),
         // What announces a traceback: threads, callbacks, tasks, other processes.
         sure(&[START], r"Exception in thread \S.*:$", ANNOUNCED),

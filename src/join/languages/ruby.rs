@@ -19,6 +19,10 @@ const ANNOUNCED: State = State::own(4);
 const REVERSED: State = State::own(5);
 /// After the head of a syntax error.
 const SYNTAX: State = State::own(6);
+/// After `Causes:`.
+const CAUSES: State = State::own(10);
+/// After the drawing below it.
+const DRAWN: State = State::own(9);
 /// After `rake aborted!`.
 const RAKE: State = State::own(7);
 /// After a blank line below frames.
@@ -53,8 +57,8 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"(?:app|lib|config|bin)/\S+:\d+(?::in |$)"), NAMED),
         maybe(&[NAMED], concat!(tags!(), r"[ \t]*$"), NAMED_BLANK),
         maybe(&[HEAD, START], concat!(tags!(), r"[A-Z][\w:]* \(.*\):$"), NAMED),
-        sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"Causes:$"), NAMED),
-        maybe(&[NAMED, NAMED_BLANK], concat!(tags!(), r"[A-Z][\w:]* \(.*\):?$"), NAMED),
+        sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"Causes:$"), CAUSES),
+        maybe(&[CAUSES], concat!(tags!(), r"[A-Z][\w:]* \(.*\):?$"), NAMED),
         maybe(&[START], r"Puma caught this error: |[A-Z]\w*(?:::\w+)+: .|#<[A-Z][\w:]*: ", NAMED),
         // Threads, the reversed order.
         sure(&[START], r"#<Thread:0x[0-9a-f]+.*> terminated with exception", ANNOUNCED),
@@ -68,8 +72,8 @@ pub(in super::super) const TABLE: Table = Table {
             SYNTAX,
         ),
         text(&[SYNTAX], SYNTAX),
-        sure(&[SYNTAX], r"[ \t]*[\^~]+|>? *\d+ +\||[ \t]+\| ", SYNTAX),
-        sure(&[SYNTAX], r"[ \t]+from ", FRAMES),
+        sure(&[SYNTAX, DRAWN], r"[ \t]*[\^~]+|>? *\d+ +\||[ \t]+\| ", DRAWN),
+        sure(&[SYNTAX, DRAWN], r"[ \t]+from ", FRAMES),
         // Rake.
         sure(&[START], r"(?:rake|rails|cap) aborted!$|\(Backtrace restricted to imported tasks\)$", RAKE),
         text(&[RAKE], RAKE),
