@@ -116,9 +116,9 @@ impl Pending {
         self.marks.len() - self.sure >= MAX_UNSURE
     }
 
-    /// Whether a line is held that says the same.
-    pub(super) fn holds(&self, message: &[u8]) -> bool {
-        self.marks.iter().any(|mark| &self.text[mark.text.clone()] == message)
+    /// What the sure lines say.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.marks[..self.sure].iter().map(|mark| &self.text[mark.text.clone()])
     }
 
     /// Where its first line begins.

@@ -5,6 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use memchr::memmem;
 use regex::bytes::Regex;
 use thiserror::Error;
 
@@ -189,23 +190,23 @@ impl Rules {
 
     /// What a line means to what is held.
     ///
-    /// `held` tells whether the event holds the very same line already.
-    pub(super) fn next(&self, set: &Set, line: &[u8], held: impl Fn() -> bool + Copy) -> Next {
+    /// `held` are the lines that surely are of the event.
+    pub(super) fn next<'a>(
+        &self,
+        set: &Set,
+        line: &[u8],
+        held: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Next {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (mut sure, mut maybe) = (Set::default(), Set::default());
         self.step_pattern(set, line, &mut sure);
-        for (index, machine) in self.languages.iter().enumerate().filter(|(index, _)| set.states[*index] != 0)
-        {
-            machine.step(set.states[index], line, held, &mut sure.states[index], &mut maybe.states[index]);
-        }
-        if set.head != Head::No {
-            self.step_head(set.head, line, &mut sure, &mut maybe);
+        if !is_json(line) {
+            self.step_languages(set, line, &held, &mut sure, &mut maybe);
         }
         if !sure.is_empty() {
             sure.any_line = self.any_line;
             return Next::Sure(sure);
         }
-        self.step_text(set, line, &mut maybe);
         if maybe.is_empty() { Next::No } else { Next::Maybe(maybe) }
     }
 
@@ -267,10 +268,31 @@ impl Rules {
         }
     }
 
+    /// A line that is no JSON object: those stand for themselves.
+    fn step_languages<'a>(
+        &self,
+        set: &Set,
+        line: &[u8],
+        held: &(impl Iterator<Item = &'a [u8]> + Clone),
+        sure: &mut Set,
+        maybe: &mut Set,
+    ) {
+        for (index, machine) in self.languages.iter().enumerate().filter(|(index, _)| set.states[*index] != 0)
+        {
+            machine.step(set.states[index], line, held, (&mut sure.states[index], &mut maybe.states[index]));
+        }
+        if set.head != Head::No {
+            self.step_head(set.head, line, sure, maybe);
+        }
+        if sure.is_empty() {
+            self.step_text(set, line, maybe);
+        }
+    }
+
     /// The line after a head line, or after the blank line below it.
     fn step_head(&self, head: Head, line: &[u8], sure: &mut Set, maybe: &mut Set) {
         let (own, opening) = (self.idle.ask(line), self.after_head.ask(line));
-        if own.dated || is_object(line) {
+        if own.dated {
             return;
         }
         for opening in [own, opening] {
@@ -303,9 +325,6 @@ impl Rules {
 
     /// Whether a line begins something by itself, so that it is no line of a message.
     fn stands_alone(&self, line: &[u8]) -> bool {
-        if is_json(line) {
-            return true;
-        }
         let opening = self.idle.ask(line);
         opening.dated || !opening.sure.is_empty() || !is_indented(line) && mention(line).is_some()
     }
@@ -351,20 +370,37 @@ impl Machine {
         Ok(Self { language, automaton, rules, texts })
     }
 
-    fn step(&self, states: u32, line: &[u8], held: impl Fn() -> bool, sure: &mut u32, maybe: &mut u32) {
+    /// Adds the states that a line leads to, sure and perhaps.
+    fn step<'a>(
+        &self,
+        states: u32,
+        line: &[u8],
+        held: &(impl Iterator<Item = &'a [u8]> + Clone),
+        (sure, maybe): (&mut u32, &mut u32),
+    ) {
+        let is_known = || held.clone().any(|other| place(other) == place(line));
+        let is_repeated = || held.clone().any(|other| other == line);
         self.automaton.walk(line, |pattern| {
             let rule = &self.rules[pattern];
             if rule.from & states != 0 {
                 match rule.proof {
                     Proof::Sure => *sure |= rule.to,
                     Proof::Maybe => *maybe |= rule.to,
-                    Proof::Fresh if held() => {}
-                    Proof::Fresh => *sure |= rule.to,
+                    Proof::Cause if is_repeated() => {}
+                    Proof::Cause | Proof::Known if is_known() => *sure |= rule.to,
+                    Proof::Cause | Proof::Known => *maybe |= rule.to,
                 }
             }
             ControlFlow::Continue(())
         });
     }
+}
+
+/// The place that a line of Ruby's names: without the `from ` before it and the message after it.
+fn place(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii_start();
+    let line = line.strip_prefix(b"from ").unwrap_or(line);
+    memmem::find(line, b"': ").map_or(line, |quote| &line[..=quote])
 }
 
 impl Gate {
@@ -389,10 +425,8 @@ impl Gate {
             match self.opens[pattern] {
                 Opens::Dated => opening.dated = true,
                 Opens::Blank => opening.blank = true,
-                Opens::Language { index, to, proof: Proof::Sure | Proof::Fresh } => {
-                    opening.sure.states[index] |= to
-                }
-                Opens::Language { index, to, proof: Proof::Maybe } => opening.maybe.states[index] |= to,
+                Opens::Language { index, to, proof: Proof::Sure } => opening.sure.states[index] |= to,
+                Opens::Language { index, to, proof: _ } => opening.maybe.states[index] |= to,
             }
             ControlFlow::Continue(())
         });

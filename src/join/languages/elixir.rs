@@ -17,6 +17,8 @@ const REQUEST: State = State::own(2);
 const REPORT: State = State::own(3);
 /// After a blank line within it.
 const REPORT_BLANK: State = State::own(4);
+/// After `Error in process … with exit value:`, a term follows.
+const VALUE: State = State::own(8);
 /// Within the shell's account of an exception.
 const SHELL: State = State::own(5);
 /// While the runtime ends.
@@ -56,12 +58,10 @@ pub(in super::super) const TABLE: Table = Table {
             r"\*\* (?:Generic server|State machine|gen_event handler|Last (?:message|event)|When |Reason for )",
             REPORT,
         ),
-        sure(&[REPORT, REPORT_BLANK], r"[ \t]+\S|\*\* ", REPORT),
-        sure(
-            &[REPORT],
-            r"(?:Error in process|Generic server|[\[{(<\]}\)]|exit with reason|Ranch listener|crasher|Last message)",
-            REPORT,
-        ),
+        sure(&[REPORT, REPORT_BLANK], r"[ \t]+\S|\*\* [A-Z{\[]", REPORT),
+        sure(&[REPORT], r"Error in process .* with exit value:", VALUE),
+        sure(&[VALUE], r"[{<\[]", REPORT),
+        sure(&[REPORT], r"Ranch listener |Generic server |Supervisor: ", REPORT),
         maybe(&[REPORT], BLANK, REPORT_BLANK),
         sure(
             &[START],

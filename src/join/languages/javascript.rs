@@ -48,9 +48,10 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         maybe(
             &[START],
-            r"(?:Trace|Warning)(?:: |$)|error: |\(node:\d+\) |Unhandled [Rr]ejection|UnhandledPromiseRejection",
+            r"(?:Trace|Warning)(?:: |$)|error: |Unhandled [Rr]ejection|UnhandledPromiseRejection",
             MESSAGE,
         ),
+        sure(&[START], r"\(node:\d+\) ", MESSAGE),
         maybe(&[START], r"[A-Z][a-z0-9]+[A-Z][\w$]*(?: \[[^\]]*\])?(?:: |$)", NAMED),
         sure(&[HEAD, MESSAGE, NAMED], FRAME, FRAMES),
         sure(&[MESSAGE, FRAMES], AT_SIGN, FRAMES),

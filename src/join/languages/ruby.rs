@@ -3,7 +3,7 @@
 //! Sources: `error.c` and `eval_error.c` of CRuby 2.5 to 3.4 (both quote styles, the reversed order, causes),
 //! `error_highlight`, `did_you_mean`, `syntax_suggest`, Rails' `DebugExceptions`, Puma, Sidekiq, Rake.
 
-use super::super::table::{BLANK, HEAD, Mention, START, State, Table, fresh, maybe, sure, text};
+use super::super::table::{BLANK, HEAD, Mention, START, State, Table, cause, known, maybe, sure, text};
 
 /// After the exception's first line.
 const MESSAGE: State = State::own(0);
@@ -19,6 +19,8 @@ const ANNOUNCED: State = State::own(4);
 const REVERSED: State = State::own(5);
 /// After the head of a syntax error.
 const SYNTAX: State = State::own(6);
+/// Within what may be a cause.
+const CAUSE: State = State::own(11);
 /// After `Causes:`.
 const CAUSES: State = State::own(10);
 /// After the drawing below it.
@@ -47,13 +49,15 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START, ANNOUNCED, REVERSED], place!(), MESSAGE),
         sure(&[ANNOUNCED], r"[^\s:]+:\d+:in [`']", MESSAGE),
         sure(&[MESSAGE, FRAMES], r"[ \t]+(?:\d+: )?from [^\s:]+:\d+|[ \t]+ ?\.\.\. \d+ levels\.\.\.", FRAMES),
-        // A cause has no mark but its place below the frames; the same line again is another trace.
-        fresh(&[FRAMES], place!(), MESSAGE),
+        // A cause has no mark: it shares its frames, or at least the last of them.
+        cause(&[FRAMES, CAUSE], place!(), CAUSE),
+        known(&[CAUSE], r"[ \t]+from [^\s:]+:\d+", CAUSE),
+        text(&[CAUSE], CAUSE),
         // What stands between message and frames.
         text(&[MESSAGE], MESSAGE),
         sure(&[MESSAGE], r"[ \t]*\^+$|Did you mean\?|[ \t]+[>|] |  [ \t]*\d+ \|", MESSAGE),
         // The frames of a logged exception stand by themselves.
-        sure(&[HEAD, NAMED, NAMED_BLANK, RAKE], concat!(tags!(), place!()), NAMED),
+        sure(&[HEAD, NAMED, NAMED_BLANK, RAKE], concat!(tags!(), place!(), r"[^'`]*'$"), NAMED),
         sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"(?:app|lib|config|bin)/\S+:\d+(?::in |$)"), NAMED),
         maybe(&[NAMED], concat!(tags!(), r"[ \t]*$"), NAMED_BLANK),
         maybe(&[HEAD, START], concat!(tags!(), r"[A-Z][\w:]* \(.*\):$"), NAMED),
@@ -66,7 +70,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[REVERSED, MESSAGE, FRAMES], r"[ \t]+\d+: from ", REVERSED),
         sure(&[REVERSED], r"[ \t]+ ?\.\.\. \d+ levels\.\.\.", REVERSED),
         // Syntax errors.
-        maybe(
+        sure(
             &[START],
             r"[^\s:]+\.\w+(?::\d+)?: (?:.*: )?syntax errors? found|[^\s:]+\.rb:\d+: syntax error",
             SYNTAX,
