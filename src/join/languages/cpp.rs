@@ -15,6 +15,8 @@ const RULED: State = State::own(2);
 const REPORT: State = State::own(3);
 /// After its summary.
 const SUMMED: State = State::own(4);
+/// After the summary of a data race.
+const RACED: State = State::own(14);
 /// After its last line.
 const CLOSED: State = State::own(5);
 /// After `x.cpp:3:5: runtime error: …`.
@@ -35,7 +37,16 @@ const VALGRIND: State = State::own(12);
 const MENTIONED: State = State::own(13);
 
 const SYMBOL: &str = r"(?:\[\d+\] )?\.{0,2}/[^\s()]+\([^\s()]*\+0x[0-9a-f]+\) ?\[0x";
-const ABORTED: &str = r"(?:.*: line \d+: +\d+ )?(?:Aborted|Segmentation fault)(?: +\(core dumped\))?";
+const ABORTED: &str = r"(?:.*: line \d+: +\d+ )?(?:Aborted|Segmentation fault)(?: +\(core dumped\).*)?$";
+
+/// The lines of a report: frames, what they are of, memory.
+const BODY: &str = concat!(
+    r" +#\d+ |  (?:This frame has|Read of size|Write of size|Previous |Atomic |Location is|Thread T|Mutex |As if |Cycle|Hint|\[failed to)|",
+    r"    (?:\[\d+, \d+\)|Mutex )|      \(|  0x[0-9a-f]+: ?[ \[]|=>0x[0-9a-f]+:|  [A-Z][A-Za-z ]+: +[0-9a-f]{2}|",
+    r"(?:READ|WRITE|UNKNOWN|ACCESS)\b|0x[0-9a-f]+ is located|(?:freed|previously allocated|allocated|Memory was|Uninitialized)\b|",
+    r"(?:Address|Thread|Direct leak|Indirect leak|HINT|NOTE|Objects|Suppressions|Cause|[A-Z]\w+Sanitizer can not|Command was)\b|",
+    r"Shadow byte legend|==\d+== ?[A-Z][a-z]|r[a-z0-9]{1,2} += 0x"
+);
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -51,21 +62,17 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[RULED], r"={65}$", RULED),
         sure(&[START, RULED], r"==\d+== ?(?:ERROR|WARNING): [A-Z]\w*Sanitizer", REPORT),
         sure(&[START, RULED], r"WARNING: ThreadSanitizer: |[A-Z]\w+Sanitizer: CHECK failed", REPORT),
-        sure(
-            &[REPORT],
-            r"[ \t]+\S|(?:READ|WRITE|UNKNOWN|ACCESS)\b|0x[0-9a-f]+ is located|(?:freed|previously allocated|allocated|Memory was marked|Uninitialized)|(?:Address|Thread|Direct leak|Indirect leak|HINT|Note|NOTE|Hint|Objects|Suppressions|Cause|Tags|Memory tags|[A-Z]\w+Sanitizer can not|Command was|Register values)\b|==\d+==|-{20,}",
-            REPORT,
-        ),
-        sure(&[REPORT], r"rax = |rdi = |r\d+ = ", REPORT),
+        sure(&[REPORT], BODY, REPORT),
         maybe(&[REPORT, SUMMED], BLANK, REPORT),
-        sure(&[REPORT], r"SUMMARY: [A-Z]\w+Sanitizer", SUMMED),
+        sure(&[REPORT], r"SUMMARY: [A-SU-Z]\w+Sanitizer", SUMMED),
+        sure(&[REPORT], r"SUMMARY: ThreadSanitizer", RACED),
+        sure(&[RACED], r"={18}$", CLOSED),
         sure(&[SUMMED], r"Shadow bytes around |Memory tags around ", REPORT),
-        sure(&[REPORT], r"(?:=>)?0x[0-9a-f]+: ?[ \[]|Shadow byte legend|Shadow bytes ", REPORT),
-        sure(&[REPORT, SUMMED], r"==\d+==\s?ABORTING|={18}$", CLOSED),
+        sure(&[REPORT, SUMMED], r"==\d+==\s?ABORTING", CLOSED),
         maybe(&[START], r"[^\s:]+:\d+:\d+: runtime error: ", UNDEFINED),
         sure(
             &[UNDEFINED],
-            r"    #\d+ |0x[0-9a-f]+: note: |(?: [0-9a-f]{2})+ |[ \t]+\^|SUMMARY: UndefinedBehaviorSanitizer",
+            r"    #\d+ |0x[0-9a-f]+: note: |(?: [0-9a-f]{2})+ |[ \t]+\^$|SUMMARY: UndefinedBehaviorSanitizer",
             UNDEFINED,
         ),
         maybe(&[UNDEFINED], BLANK, UNDEFINED),
@@ -102,7 +109,7 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         maybe(&[START], r"Thread \d+ (?:\(|\x22)", GDB),
         sure(&[START, HEAD, GDB, MENTIONED], r"#0 {2,}(?:0x[0-9a-f]+ in |[\w:~<>]+ ?\()", GDB),
-        sure(&[GDB], r"#\d+ {1,2}\S", GDB),
+        sure(&[GDB], r"#\d+ {1,2}(?:0x[0-9a-f]+ in |<signal handler called>|[\w:~<>]+ ?\()", GDB),
         // valgrind.
         sure(
             &[START],

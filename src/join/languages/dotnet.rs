@@ -18,7 +18,10 @@ const DATA: State = State::own(4);
 
 const EXCEPTION: &str = r"(?:Unhandled [Ee]xception[.:] ?|\[ERROR\] FATAL UNHANDLED EXCEPTION: |Exception: )?(?:[A-Za-z_]\w*\.)+[\w`+]*(?:Exception|Error|Fault)(?:`\d+(?:\[.*\])?)?(?: \(0x[0-9A-Fa-f]+\))?(?:: |:?$)";
 const FRAME: &str = r"[ \t]+at [A-Za-z_<][^(]*\(";
-const MARK: &str = r"[ \t]*-+> |[ \t]*--- End of (?:inner exception )?(?:inner exception |managed |stack trace)|[ \t]*--- End of |[ \t]*---> \(Inner Exception #|<---";
+/// What heads an inner exception.
+const INNER: &str = r"[ \t]*---> (?:\(Inner Exception #\d+\)|[A-Z][\w.`+]*(?::| \(0x| \(\d|$))";
+/// What stands among frames.
+const MARK: &str = r"[ \t]*--- End of (?:inner exception stack trace|stack trace from previous location|managed .*stack trace)|<---$";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -30,14 +33,12 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         text(&[MESSAGE], MESSAGE),
         sure(&[HEAD, MESSAGE, FRAMES, BLANKED], FRAME, FRAMES),
-        sure(&[MESSAGE], r"[ \t]*-+> [A-Za-z_(]|[ \t]*--- End of ", MESSAGE),
-        sure(&[FRAMES, BLANKED], MARK, MESSAGE),
-        sure(&[FRAMES], r"[ \t]*--- End of ", FRAMES),
+        sure(&[MESSAGE, FRAMES, BLANKED], INNER, MESSAGE),
+        sure(&[MESSAGE, FRAMES, BLANKED], MARK, FRAMES),
         maybe(&[FRAMES], BLANK, BLANKED),
-        sure(&[BLANKED], r"Inner [Ee]xception|---> ", MESSAGE),
         // Data below the frames.
         sure(&[FRAMES], r"  Exception data:$", DATA),
-        sure(&[DATA], r"    \S", DATA),
+        sure(&[DATA], r"    [A-Z]\w+: \S", DATA),
         sure(&[FRAMES, DATA], r"ClientConnectionId:|Error Number:\d+,", FRAMES),
         sure(&[FRAMES], r"Aborted(?: \(core dumped\))?$", DATA),
         // fail: Microsoft.AspNetCore.Server.Kestrel[13], and six blanks before all that follows.

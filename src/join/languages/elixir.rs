@@ -27,6 +27,15 @@ const TERMINATING: State = State::own(6);
 const FRAME: &str = r"[ \t]+\([\w.-]+(?: [\w.+~-]+)?\) |[ \t]+\S+\.(?:exs?|erl|eex|heex|leex|hrl):\d+: |[ \t]+:?\w+:\w+/\d+|[ \t]+nofile:\d+: |[ \t]+iex:\d+: ";
 const ACCOUNT: &str = r"Function: |    Args: |Args: |Last message(?: \(from |:| )|State: |Initial Call: |Ancestors: |Client #PID|Client |Message Queue|Messages: |Links: |Dictionary: |Trapping Exits: |Status: |Heap Size: |Stack Size: |Reductions: |Neighbours: |Start Call: |Restart: |Shutdown: |Type: |Pid: |Queue: |Postponed: |Data: ";
 
+/// The lines of Erlang's reports: what is said of a process, and terms that run over lines.
+const DETAIL: &str = concat!(
+    r"\*\* [A-Z{\[]|[ \t]{8,}[{\[(<#]|",
+    r"[ \t]+(?:crasher|initial[ _]call|pid|registered_name|exception (?:error|exit|throw)|in (?:function|call from)|ancestors|",
+    r"message_queue_len|messages|links|dictionary|trap_exit|status|heap_size|stack_size|reductions|neighbours?|supervisor|",
+    r"error_?[cC]ontext|reason|offender|started|process_label|current_(?:stacktrace|function)|nb_children|",
+    r"restart_type|shutdown|child_type|label|report|callbacks)\b"
+);
+
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
         sure(
@@ -38,7 +47,6 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[MESSAGE, FRAMES], FRAME, FRAMES),
         sure(&[MESSAGE, FRAMES], r"[ \t]+\*\* \(", MESSAGE),
         sure(&[FRAMES, MESSAGE], ACCOUNT, FRAMES),
-        sure(&[FRAMES], r"[ \t]{4,}\S", FRAMES),
         maybe(&[FRAMES], BLANK, FRAMES_BLANK),
         sure(&[FRAMES_BLANK], FRAME, FRAMES),
         maybe(
@@ -58,7 +66,7 @@ pub(in super::super) const TABLE: Table = Table {
             r"\*\* (?:Generic server|State machine|gen_event handler|Last (?:message|event)|When |Reason for )",
             REPORT,
         ),
-        sure(&[REPORT, REPORT_BLANK], r"[ \t]+\S|\*\* [A-Z{\[]", REPORT),
+        sure(&[REPORT, REPORT_BLANK], DETAIL, REPORT),
         sure(&[REPORT], r"Error in process .* with exit value:", VALUE),
         sure(&[VALUE], r"[{<\[]", REPORT),
         sure(&[REPORT], r"Ranch listener |Generic server |Supervisor: ", REPORT),
@@ -68,13 +76,13 @@ pub(in super::super) const TABLE: Table = Table {
             r"\*\* exception (?:error|exit|throw): |escript: exception (?:error|exit|throw): ",
             SHELL,
         ),
-        sure(&[SHELL], r"[ \t]{4,}\S", SHELL),
+        sure(&[SHELL], r" {4,}(?:in (?:function|call)|\*\*\* |\()", SHELL),
         sure(
             &[START],
             r#"\{"init terminating in do_boot"|Runtime terminating during boot|init terminating in do_boot"#,
             TERMINATING,
         ),
-        sure(&[TERMINATING], r"init terminating in |Crash dump is being written to|[ \t]+\S", TERMINATING),
+        sure(&[TERMINATING], r"init terminating in |Crash dump is being written to", TERMINATING),
         maybe(&[TERMINATING], BLANK, TERMINATING),
     ],
     mentions: &[],

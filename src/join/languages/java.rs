@@ -24,9 +24,10 @@ const LOGGED: State = State::own(5);
 /// `com.acme.OrderException: no stock`, with the thread's name or `Caused by:` before.
 const EXCEPTION: &str = r"(?:[A-Za-z_$][\w$]*[./])*[A-Z][\w$]*(?:Exception|Error|Throwable|Failure|Fault|Death|Interrupt)(?:\$[\w$]*)?(?::[ \t]|:?[ \t]*$)";
 /// A frame, or what stands among frames.
-const FRAME: &str = r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted|filtered|truncated|lines matching)|[ \t]+\.\.\. ?(?:suppressed|\d+ \w+)|[ \t]*\[CIRCULAR REFERENCE|[ \t]*\(Coroutine boundary\)|[ \t]+- (?:locked|waiting)";
+const FRAME: &str = r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted|filtered|truncated)$|[ \t]*\[CIRCULAR REFERENCE|[ \t]*\(Coroutine boundary\)|[ \t]+- locked <";
 /// What heads the next exception of a chain.
-const CAUSE: &str = r"[ \t]*(?:Caused by|Wrapped by|Suppressed|Cause)[: ] ?[\w\[(<]";
+const CAUSE: &str =
+    r"[ \t]*(?:Caused by|Wrapped by|Suppressed): (?:\[CIRCULAR REFERENCE|(?:[\w$-]+[./])*[A-Z][\w$]*(?::|$))";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -44,7 +45,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[MESSAGE, FRAMES], FRAME, FRAMES),
         sure(
             &[BLANKED],
-            r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted)",
+            r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted)$",
             FRAMES,
         ),
         sure(&[HEAD, FRAMES, BLANKED], CAUSE, MESSAGE),

@@ -29,7 +29,7 @@ const CLOSED: State = State::own(9);
 
 /// A frame beyond doubt: with its place.
 const FRAME: &str =
-    r"[ \t]+at [^\s\d].*(?::\d+:\d+|:\d+\)|\((?:<anonymous>|native|index \d+|eval at )|<anonymous>$)";
+    r"[ \t]+at [^\s\d].*(?::\d+:\d+|\((?:<anonymous>|native|index \d+|eval at )|<anonymous>$)";
 /// `f@https://…/app.js:1:2`, as Firefox and Safari write it.
 const AT_SIGN: &str =
     r"[\w.$<>/ *\[\]]*@(?:https?|file|moz-extension|webpack|app|resource|capacitor|blob):\S*:\d+(?::\d+)?$";
@@ -53,16 +53,16 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         sure(&[START], r"\(node:\d+\) ", MESSAGE),
         maybe(&[START], r"[A-Z][a-z0-9]+[A-Z][\w$]*(?: \[[^\]]*\])?(?:: |$)", NAMED),
-        sure(&[HEAD, MESSAGE, NAMED], FRAME, FRAMES),
+        sure(&[HEAD, MESSAGE, NAMED, FRAMES], FRAME, FRAMES),
         sure(&[MESSAGE, FRAMES], AT_SIGN, FRAMES),
         sure(
             &[FRAMES],
-            r"[ \t]+at [^\s\d]|[ \t]+(?:\[?\.\.\. \d* ?(?:lines matching|more)|-{3,} ?(?:async|Promise))",
+            r"[ \t]+at [\w$.<>#/\[\]@ -]+(?:\(.*\))?,?$|[ \t]+(?:\[?\.\.\. \d* ?(?:lines matching|more)|-{3,} ?(?:async|Promise))",
             FRAMES,
         ),
         sure(
             &[FRAMES],
-            r"Emitted '|Thrown at:|From previous event:|[Cc]aused by: |\(Use `(?:node|deno) ",
+            r"Emitted '|Thrown at:|From previous event:|[Cc]aused by: [A-Z][\w$]*(?:Error|Exception)|\(Use `(?:node|deno) ",
             FRAMES,
         ),
         maybe(&[FRAMES], r"    \^", FRAMES),
@@ -83,7 +83,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[MESSAGE, FRAMES], r"\(Use `(?:node|deno) --trace-(?:uncaught|warnings)", END),
         sure(&[MESSAGE], r"Thrown at:$", FRAMES),
         maybe(&[FRAMES, END], BLANK, END),
-        sure(&[MESSAGE, FRAMES, END], r"Node\.js v\d|Bun v\d", CLOSED),
+        sure(&[MESSAGE, FRAMES, END], r"Node\.js v[\d.]+(?:-\S+)?$|Bun v[\d.]+\S* \(", CLOSED),
         // Out of memory.
         sure(&[START], r"<--- Last few GCs --->$", MEMORY),
         sure(
@@ -93,7 +93,7 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         sure(
             &[MEMORY],
-            r"\[\d+:0x[0-9a-f]+\]|<--- JS stacktrace --->|-{5} (?:Native|JavaScript) stack trace -{5}|==== JS stack trace|[ \t]*\d+: (?:0x)?[0-9a-f]+ |[ \t]+\d+: |    at |Security context",
+            r"\[\d+:0x[0-9a-f]+\]|<--- JS stacktrace --->|-{5} (?:Native|JavaScript) stack trace -{5}|==== JS stack trace|[ \t]*\d+: 0x[0-9a-f]+ |Security context",
             MEMORY,
         ),
         maybe(&[MEMORY], BLANK, MEMORY),

@@ -24,7 +24,7 @@ const DUMP: State = State::own(7);
 /// Among the numbered lines of a stack.
 const NUMBERED: State = State::own(8);
 
-const FRAME: &str = r"#\d+ (?:\{main\}|\[internal function\]|[^\s:]+\(\d+\)|\S+ on line|\S)";
+const FRAME: &str = r"#\d+ (?:\{main\}|\[internal function\]|[^\s:]+\(\d+\)(?: : eval\(\)\x27d code)?:)";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[

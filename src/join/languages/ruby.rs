@@ -21,6 +21,12 @@ const REVERSED: State = State::own(5);
 const SYNTAX: State = State::own(6);
 /// Within what may be a cause.
 const CAUSE: State = State::own(11);
+/// Within its message, below the first line.
+const TEXT: State = State::own(12);
+/// After the marker below a snippet.
+const MARKED: State = State::own(14);
+/// Within the drawing of a syntax error by prism.
+const PRISM: State = State::own(13);
 /// After `Causes:`.
 const CAUSES: State = State::own(10);
 /// After the drawing below it.
@@ -48,14 +54,19 @@ pub(in super::super) const TABLE: Table = Table {
     rules: &[
         sure(&[START, ANNOUNCED, REVERSED], place!(), MESSAGE),
         sure(&[ANNOUNCED], r"[^\s:]+:\d+:in [`']", MESSAGE),
-        sure(&[MESSAGE, FRAMES], r"[ \t]+(?:\d+: )?from [^\s:]+:\d+|[ \t]+ ?\.\.\. \d+ levels\.\.\.", FRAMES),
+        sure(
+            &[MESSAGE, TEXT, MARKED, FRAMES],
+            r"[ \t]+(?:\d+: )?from [^\s:]+:\d+|[ \t]+ ?\.\.\. \d+ levels\.\.\.",
+            FRAMES,
+        ),
         // A cause has no mark: it shares its frames, or at least the last of them.
         cause(&[FRAMES, CAUSE], place!(), CAUSE),
         known(&[CAUSE], r"[ \t]+from [^\s:]+:\d+", CAUSE),
         text(&[CAUSE], CAUSE),
         // What stands between message and frames.
-        text(&[MESSAGE], MESSAGE),
-        sure(&[MESSAGE], r"[ \t]*\^+$|Did you mean\?|[ \t]+[>|] |  [ \t]*\d+ \|", MESSAGE),
+        text(&[MESSAGE, TEXT], TEXT),
+        sure(&[TEXT], r"[ \t]*\^+$", MARKED),
+        sure(&[MESSAGE, TEXT, MARKED], r"Did you mean\?", TEXT),
         // The frames of a logged exception stand by themselves.
         sure(&[HEAD, NAMED, NAMED_BLANK, RAKE], concat!(tags!(), place!(), r"[^'`]*'$"), NAMED),
         sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"(?:app|lib|config|bin)/\S+:\d+(?::in |$)"), NAMED),
@@ -67,17 +78,15 @@ pub(in super::super) const TABLE: Table = Table {
         // Threads, the reversed order.
         sure(&[START], r"#<Thread:0x[0-9a-f]+.*> terminated with exception", ANNOUNCED),
         maybe(&[START, ANNOUNCED], r"Traceback \(most recent call last\):", REVERSED),
-        sure(&[REVERSED, MESSAGE, FRAMES], r"[ \t]+\d+: from ", REVERSED),
+        sure(&[REVERSED, MESSAGE, TEXT, FRAMES], r"[ \t]+\d+: from ", REVERSED),
         sure(&[REVERSED], r"[ \t]+ ?\.\.\. \d+ levels\.\.\.", REVERSED),
-        // Syntax errors.
-        sure(
-            &[START],
-            r"[^\s:]+\.\w+(?::\d+)?: (?:.*: )?syntax errors? found|[^\s:]+\.rb:\d+: syntax error",
-            SYNTAX,
-        ),
+        // Syntax errors, of the old parser and of prism.
+        sure(&[START], r"[^\s:]+\.rb:\d+: syntax error, ", SYNTAX),
         text(&[SYNTAX], SYNTAX),
-        sure(&[SYNTAX, DRAWN], r"[ \t]*[\^~]+|>? *\d+ +\||[ \t]+\| ", DRAWN),
-        sure(&[SYNTAX, DRAWN], r"[ \t]+from ", FRAMES),
+        sure(&[SYNTAX], r"[ \t]*[\^~]+$", DRAWN),
+        sure(&[START], r"[^\s:]+\.rb:(?:\d+:)?.* syntax errors? found", PRISM),
+        sure(&[PRISM], r">? *\d+ \||[ \t]+\| ", PRISM),
+        sure(&[SYNTAX, DRAWN, PRISM], r"[ \t]+from ", FRAMES),
         // Rake.
         sure(&[START], r"(?:rake|rails|cap) aborted!$|\(Backtrace restricted to imported tasks\)$", RAKE),
         text(&[RAKE], RAKE),

@@ -17,6 +17,10 @@ const NOTED: State = State::own(3);
 const ERROR: State = State::own(4);
 /// After a blank line below it.
 const ERROR_BLANK: State = State::own(5);
+/// After `Caused by:`.
+const CAUSED: State = State::own(10);
+/// After `Location:`.
+const LOCATION: State = State::own(11);
 /// Within the chain of causes.
 const CAUSES: State = State::own(6);
 /// After a blank line within it.
@@ -36,11 +40,15 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START], r"thread '.*' panicked at '", MESSAGE),
         sure(&[START], r"thread '.*' panicked at .*, \S+:\d+:\d+$", MESSAGE),
         sure(&[MESSAGE], r" *(?:left|right): ", MESSAGE),
-        sure(&[MESSAGE], r"note: ", NOTED),
+        sure(&[MESSAGE], r"note: (?:run with|Some details|we would|in this|the following)", NOTED),
         sure(&[MESSAGE, NOTED], r"stack backtrace:$", FRAMES),
         sure(&[HEAD], r"stack backtrace:$", FRAMES),
-        sure(&[FRAMES], r"[ \t]+\d+: |[ \t]+at |[ \t]+\[\.\.\. omitted", FRAMES),
-        sure(&[FRAMES], r"note: ", NOTED),
+        sure(
+            &[FRAMES],
+            r" {3,4}\d: | {2,3}\d\d: | {1,2}\d{3}: | +at (?:\S.*:\d|<unknown>|/)| +\[\.\.\. omitted",
+            FRAMES,
+        ),
+        sure(&[FRAMES], r"note: (?:run with|Some details|we would|in this|the following)", NOTED),
         sure(
             &[MESSAGE, FRAMES, NOTED],
             r"thread (?:caused non-unwinding panic|panicked while processing panic)",
@@ -53,20 +61,24 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[START], r"[Ee]rror:(?: |$)", ERROR),
         text(&[ERROR], ERROR),
         maybe(&[ERROR], BLANK, ERROR_BLANK),
-        sure(&[ERROR, ERROR_BLANK, HEAD], r"Caused by:$", CAUSES),
-        sure(&[ERROR], r"   0: ", CAUSES),
-        sure(&[ERROR, ERROR_BLANK, CAUSES_BLANK], r"(?:Location|Stack backtrace|Backtrace):$", CAUSES),
-        sure(&[CAUSES], r"[ \t]+\S", CAUSES),
+        sure(&[ERROR, ERROR_BLANK, HEAD], r"Caused by:$", CAUSED),
+        sure(&[CAUSED], r"    \S", CAUSES),
+        sure(&[ERROR, CAUSED, CAUSES], r" {3,4}\d: | {2,3}\d\d: ", CAUSES),
         maybe(&[CAUSES], BLANK, CAUSES_BLANK),
+        sure(&[ERROR, ERROR_BLANK, CAUSES_BLANK], r"Location:$", LOCATION),
+        sure(&[LOCATION], r"[ \t]+\S+:\d+", CAUSES),
+        sure(&[ERROR_BLANK, CAUSES_BLANK], r"(?:Stack b|B)acktrace:$", FRAMES),
         sure(
             &[CAUSES, CAUSES_BLANK],
-            r"(?:Backtrace|Spantrace|Trace) omitted|Run with (?:RUST_|COLORBT)|(?:Suggestion|Note|Warning|Help): |  [ \t]*(?:━|─|⋮)",
+            r"(?:Backtrace|Spantrace|Trace) omitted|Run with (?:RUST_|COLORBT)|(?:Suggestion|Note|Warning|Help): ",
             CAUSES,
         ),
+        sure(&[CAUSES, CAUSES_BLANK], r"[ \t]+(?:━|─|⋮)", FRAMES),
+        sure(&[FRAMES], r"[ \t]+(?:━|─|⋮)", FRAMES),
         // miette.
         sure(&[START], r"Error:[ \t]+(?:\S+ *)?(?:×|x )", DRAWING),
         sure(&[ERROR], r"[ \t]+× ", DRAWING),
-        sure(&[DRAWING], r"[ \t]+\S", DRAWING),
+        sure(&[DRAWING], r"[ \t]+(?:×|╰|├|│|─|▶|╭|·|help: |\d+ (?:│|\|))", DRAWING),
     ],
     mentions: &[],
 };
