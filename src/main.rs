@@ -1,3 +1,7 @@
 //! The door: arguments → command → exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skidder::cli::main(std::env::args_os())
+}

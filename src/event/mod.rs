@@ -11,6 +11,7 @@ pub use batch::{Batch, Item, Receipt, Record, Settled, Target, TargetKind, Verdi
 pub use metadata::{ContainerMeta, Origin, PodMeta};
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -27,9 +28,15 @@ pub struct GenerationKey(pub [u8; 9]);
 impl GenerationKey {
     /// The twelve characters of the key.
     pub fn text(&self) -> [u8; 12] {
+        const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        // Written for every document: by hand, since the crate's way costs half an id.
         let mut out = [0; 12];
-        // Nine bytes always make twelve characters, so the slice is always long enough.
-        let _ = URL_SAFE_NO_PAD.encode_slice(self.0, &mut out);
+        for (four, three) in out.chunks_exact_mut(4).zip(self.0.chunks_exact(3)) {
+            let bits = usize::from(three[0]) << 16 | usize::from(three[1]) << 8 | usize::from(three[2]);
+            for (place, character) in four.iter_mut().rev().enumerate() {
+                *character = CHARACTERS[bits >> (6 * place) & 63];
+            }
+        }
         out
     }
 
@@ -215,7 +222,22 @@ pub struct Event<'a> {
     pub end: End,
     /// Why its lines were joined (the rule's or pattern's name, such as `java`), for `--explain`; empty for a
     /// line of its own.
-    pub rule: &'static str,
+    pub rule: &'a str,
+}
+
+/// A file that holds one generation of a log, as a look at its folder shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerationFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Whether it is compressed by gzip.
+    pub packed: bool,
+    /// The device that holds it.
+    pub device: u64,
+    /// Its inode there; given to another file as soon as this one is gone.
+    pub inode: u64,
+    /// Its size on the disk in bytes.
+    pub size: u64,
 }
 
 /// Takes events as they are found. The event is borrowed: what must stay is copied.
@@ -242,5 +264,20 @@ pub struct SourceKey(pub Arc<str>);
 impl fmt::Display for SourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_key_is_url_safe_base64() {
+        for key in [[0; 9], [255; 9], [0, 1, 2, 60, 250, 127, 128, 251, 255], *b"skidder!?"] {
+            let text = GenerationKey(key).text();
+            let text = str::from_utf8(&text).unwrap();
+            assert_eq!(text, URL_SAFE_NO_PAD.encode(key));
+            assert_eq!(GenerationKey::parse(text), Some(GenerationKey(key)));
+        }
     }
 }

@@ -1,21 +1,49 @@
 //! Times as runtimes write them: RFC 3339 with up to nine digits of a second.
 
+/// The shape of a time to the minute: `0` stands for any digit, all else for itself.
+const MINUTES: [u8; 16] = *b"0000-00-00T00:00";
+/// The last 16 bytes of a time to the second.
+const SECONDS: [u8; 16] = *b"0-00-00T00:00:00";
+/// The last 16 bytes of a time as runtimes mostly write it: nine digits of a second, in UTC.
+const NANOSECONDS: [u8; 16] = *b"00:00.000000000Z";
+
+/// How many bytes at the start of `text` are an RFC 3339 time; `None` when it does not begin with one.
+///
+/// Any count of fraction digits, `Z` or an offset. Only the shape is looked at: a month 13 passes.
+pub fn length(text: &[u8]) -> Option<usize> {
+    if text.first_chunk().is_some_and(is_to_the_nanosecond) {
+        return Some(30);
+    }
+    let (date, rest) = text.split_first_chunk::<19>()?;
+    if !is_to_the_second(date) {
+        return None;
+    }
+    let (_, zone) = fraction(rest)?;
+    let zone_length = match zone {
+        [b'Z' | b'z', ..] => 1,
+        [b'+' | b'-', _, _, b':', _, _, ..] => 6,
+        [b'+' | b'-', _, _, _, _, ..] => 5,
+        _ => return None,
+    };
+    zone_offset(&zone[..zone_length])?;
+    Some(text.len() - zone.len() + zone_length)
+}
+
 /// Reads an RFC 3339 time (`2026-11-22T17:59:23.3094652Z`, or with an offset such as `+01:00`) as nanoseconds
 /// since 1970. Any count of fraction digits; those beyond nine are dropped. `None` when it is no such time.
 pub fn nanos(text: &[u8]) -> Option<i64> {
-    let (date, rest) = text.split_at_checked(19)?;
-    let separators = date[4] == b'-' && date[7] == b'-' && date[13] == b':' && date[16] == b':';
-    if !separators || !matches!(date[10], b'T' | b't' | b' ') {
-        return None;
+    if let Ok(whole) = <&[u8; 30]>::try_from(text)
+        && is_to_the_nanosecond(whole)
+    {
+        let fraction = i64::from(number(&whole[20..29]));
+        return seconds(whole.first_chunk()?)?.checked_mul(1_000_000_000)?.checked_add(fraction);
     }
-    let days = days_from_civil(digits(&date[0..4])?, digits(&date[5..7])?, digits(&date[8..10])?)?;
-    let (hour, minute, second) = (digits(&date[11..13])?, digits(&date[14..16])?, digits(&date[17..19])?);
-    if hour > 23 || minute > 59 || second > 60 {
+    let (date, rest) = text.split_first_chunk()?;
+    if !is_to_the_second(date) {
         return None;
     }
     let (fraction, zone) = fraction(rest)?;
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - zone_offset(zone)?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
+    (seconds(date)? - zone_offset(zone)?).checked_mul(1_000_000_000)?.checked_add(fraction)
 }
 
 /// Writes nanoseconds since 1970 as RFC 3339 in UTC with nine digits, such as `2026-11-22T17:59:23.309465200Z`.
@@ -34,7 +62,38 @@ pub fn rfc3339(nanos: i64) -> [u8; 30] {
     out
 }
 
-/// `.123…` and what follows it: nanoseconds, and the zone.
+/// Seconds since 1970 of a date of the right shape, in UTC.
+fn seconds(date: &[u8; 19]) -> Option<i64> {
+    let days = days_from_civil(number(&date[0..4]), number(&date[5..7]), number(&date[8..10]))?;
+    let (hour, minute, second) = (number(&date[11..13]), number(&date[14..16]), number(&date[17..19]));
+    let in_range = hour <= 23 && minute <= 59 && second <= 60;
+    in_range.then_some(days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second))
+}
+
+/// Whether `text` is a time with nine digits of a second, in UTC: what runtimes mostly write.
+fn is_to_the_nanosecond(text: &[u8; 30]) -> bool {
+    let (Some(minutes), Some(nanoseconds)) = (text.first_chunk(), text.last_chunk()) else { return false };
+    has_shape(minutes, MINUTES) && has_shape(nanoseconds, NANOSECONDS)
+}
+
+fn is_to_the_second(date: &[u8; 19]) -> bool {
+    let (Some(minutes), Some(seconds)) = (date.first_chunk(), date.last_chunk()) else { return false };
+    has_shape(minutes, MINUTES) && has_shape(seconds, SECONDS)
+}
+
+/// Whether `text` has digits where `shape` has a `0` and is the same elsewhere: all sixteen bytes at once.
+///
+/// The difference to the shape may be 0 to 9 at a digit and must be 0 elsewhere; a sum that lifts just the
+/// allowed differences to at most 0x7f tells the others by their highest bit. A byte that carries into its
+/// neighbour had that bit itself.
+fn has_shape(text: &[u8; 16], shape: [u8; 16]) -> bool {
+    const HIGHEST_BITS: u128 = u128::from_ne_bytes([0x80; 16]);
+    let lift = u128::from_ne_bytes(shape.map(|byte| if byte == b'0' { 0x7f - 9 } else { 0x7f }));
+    let difference = u128::from_ne_bytes(*text) ^ u128::from_ne_bytes(shape);
+    (difference | difference.wrapping_add(lift)) & HIGHEST_BITS == 0
+}
+
+/// Nanoseconds of `.123…`, 0 when there is no fraction, and what follows it.
 fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some(rest) = rest.strip_prefix(b".") else { return Some((0, rest)) };
     let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -43,26 +102,29 @@ fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     }
     let (text, zone) = rest.split_at(count);
     let kept = &text[..count.min(9)];
-    let value = digits(kept)? * 10_i64.pow(9 - kept.len() as u32);
-    Some((value, zone))
+    let value = number(kept) * 10_u32.pow(9 - kept.len() as u32);
+    Some((i64::from(value), zone))
 }
 
 /// Seconds east of UTC of `Z`, `+01:00` or `-0530`.
 fn zone_offset(zone: &[u8]) -> Option<i64> {
-    let (sign, hour, minute) = match zone {
+    let (sign, text) = match zone {
         b"Z" | b"z" => return Some(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
-            (*sign, digits(&[*h1, *h2])?, digits(&[*m1, *m2])?)
+            (*sign, [*h1, *h2, *m1, *m2])
         }
         _ => return None,
     };
-    let seconds = hour * 3_600 + minute * 60;
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let seconds = i64::from(number(&text[0..2]) * 3_600 + number(&text[2..4]) * 60);
     Some(if sign == b'-' { -seconds } else { seconds })
 }
 
-fn digits(text: &[u8]) -> Option<i64> {
-    text.iter()
-        .try_fold(0_i64, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
+/// The value of up to nine bytes that are known to be digits.
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |value, byte| value * 10 + u32::from(byte & 0x0f))
 }
 
 fn write_digits(out: &mut [u8], mut value: i64) {
@@ -72,18 +134,16 @@ fn write_digits(out: &mut [u8], mut value: i64) {
     }
 }
 
-/// Days since 1970 of a date of the proleptic Gregorian calendar; years begin in March so that the leap day is
-/// their last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
+/// Days since 1970 of a date of the proleptic Gregorian calendar. Years begin in March, so that the leap day is
+/// their last, and are counted from 400 years before our era, so that none is negative.
+fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
+    let year = year + 400 - u32::from(month <= 2);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    Some(i64::from(days) - 146_097 - 719_468)
 }
 
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -117,6 +177,60 @@ mod tests {
         ] {
             assert_eq!(nanos(text.as_bytes()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn finds_where_a_time_ends() {
+        for (text, expected) in [
+            ("2026-11-22T17:59:23.309465200Z stdout F x", Some(30)),
+            ("2026-11-22T17:59:23.3094652Z stdout F x", Some(28)),
+            ("2026-11-22T17:59:23Z", Some(20)),
+            ("2026-11-22T17:59:23.309465200+01:00 stdout", Some(35)),
+            ("2026-11-22T17:59:23.309465200-0530 stdout", Some(34)),
+            ("2026-11-22T17:59:23.30946520012345Z stdout", Some(35)),
+            ("2026-11-22T17:59:23.309465200 stdout F x", None),
+            ("2026-11-22T17:59:23.309465200+1:00 stdout F x", None),
+            ("2026-11-22T17:59:2:.309465200Z stdout F x", None),
+            ("2026-11-22T17:59:23,309465200Z stdout F x", None),
+            ("2026-11-22 17:59:23.309465200Z stdout F x", None),
+            ("2026-11-22T17:59:23.30946520/Z stdout F x", None),
+            ("2026-11-22T17:59:23.", None),
+            ("", None),
+        ] {
+            assert_eq!(length(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_the_shape_counts() {
+        let good = *b"2026-11-22T17:59:23.309465209Z";
+        for place in 0..good.len() {
+            for byte in 0..=255 {
+                let mut text = good;
+                text[place] = byte;
+                let digit = good[place].is_ascii_digit() && byte.is_ascii_digit();
+                let same = byte.eq_ignore_ascii_case(&good[place]) && (place == 29 || byte == good[place]);
+                assert_eq!(length(&text) == Some(30), digit || same, "{:?}", text.escape_ascii().to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn knows_every_day_of_the_calendar() {
+        let mut expected = days_from_civil(1970, 1, 1).unwrap();
+        assert_eq!(expected, 0);
+        for year in 1970..2800 {
+            let leap = year % 4 == 0 && year % 100 != 0 || year % 400 == 0;
+            let february = if leap { 29 } else { 28 };
+            for (month, days) in (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) {
+                for day in 1..=days {
+                    assert_eq!(days_from_civil(year, month, day), Some(expected));
+                    assert_eq!(civil_from_days(expected), (year.into(), month.into(), day.into()));
+                    expected += 1;
+                }
+            }
+        }
+        assert_eq!(days_from_civil(0, 1, 1), Some(-719_528));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Every series of known labels is there from the start, at 0.
 
+use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -9,6 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 
 /// One label whose values are known beforehand, such as `result="shipped"`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,8 +66,10 @@ pub struct Metrics {
     pub lag_bytes: Gauge,
     /// `skidder_oldest_unshipped_seconds`
     pub oldest_unshipped_seconds: Gauge<f64, AtomicU64>,
-    /// `skidder_lost_bytes_total{reason}`
+    /// `skidder_lost_bytes_total{reason}`: see [`LOST_REASONS`]
     pub lost_bytes: Family<ReasonLabel, Counter>,
+    /// `skidder_failure_store_total`: documents that Elasticsearch accepted and set aside in its failure store
+    pub failure_store: Counter,
     /// `skidder_bulk_requests_total{status}`: 2xx, 4xx, 429, 5xx, error
     pub bulk_requests: Family<StatusLabel, Counter>,
     /// `skidder_bulk_bytes_total{encoding}`: plain, wire
@@ -76,24 +80,99 @@ pub struct Metrics {
     pub kubelet_requests: Family<ResultLabel, Counter>,
 }
 
+/// Why bytes can be known to be gone before they were read.
+///
+/// `rotated`: the runtime removed a generation while the agent was away. `deleted`: a file was unlinked before it
+/// could be opened. `truncated`: a file became shorter than what was read of it, with unread bytes at its end.
+/// `held_files`: unlinked files took more than `held_files.max_bytes`. `unreadable`: the disk or the gzip stream is
+/// damaged there.
+pub const LOST_REASONS: [&str; 5] = ["rotated", "deleted", "truncated", "held_files", "unreadable"];
+
+const EVENT_RESULTS: [&str; 5] = ["shipped", "duplicate", "dropped", "rate_limited", "dead_letter"];
+const BYTE_RESULTS: [&str; 5] = ["acknowledged", "dropped", "dead_letter", "truncated", "lost"];
+const FILE_STATES: [&str; 3] = ["active", "rotated", "deleted"];
+const BULK_STATUSES: [&str; 5] = ["2xx", "4xx", "429", "5xx", "error"];
+const ENCODINGS: [&str; 2] = ["plain", "wire"];
+const KUBELET_RESULTS: [&str; 6] = ["ok", "unauthorized", "forbidden", "tls", "timeout", "error"];
+/// Seconds; Elasticsearch answers a bulk request within milliseconds, or at last with `output.timeout`.
+const BULK_SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
             read_bytes: Counter::default(),
             read_lines: Counter::default(),
             malformed_lines: Counter::default(),
-            events: Family::default(),
-            bytes: Family::default(),
-            files: Family::default(),
+            events: all(EVENT_RESULTS.map(|result| ResultLabel { result })),
+            bytes: all(BYTE_RESULTS.map(|result| ResultLabel { result })),
+            files: all(FILE_STATES.map(|state| StateLabel { state })),
             lag_bytes: Gauge::default(),
             oldest_unshipped_seconds: Gauge::default(),
-            lost_bytes: Family::default(),
-            bulk_requests: Family::default(),
-            bulk_bytes: Family::default(),
-            bulk_duration: Histogram::new([
-                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-            ]),
-            kubelet_requests: Family::default(),
+            lost_bytes: all(LOST_REASONS.map(|reason| ReasonLabel { reason })),
+            failure_store: Counter::default(),
+            bulk_requests: all(BULK_STATUSES.map(|status| StatusLabel { status })),
+            bulk_bytes: all(ENCODINGS.map(|encoding| EncodingLabel { encoding })),
+            bulk_duration: Histogram::new(BULK_SECONDS),
+            kubelet_requests: all(KUBELET_RESULTS.map(|result| ResultLabel { result })),
         }
+    }
+}
+
+/// A family that has all its series from the start, at 0.
+fn all<L, M, const N: usize>(labels: [L; N]) -> Family<L, M>
+where
+    L: Clone + Eq + Hash,
+    M: Default + Clone,
+{
+    let family = Family::default();
+    for label in labels {
+        drop(family.get_or_create_owned(&label));
+    }
+    family
+}
+
+impl Metrics {
+    /// Gives all metrics to `registry` by their names; counters get `_total` from it. Those of reading and lag are
+    /// left to [`super::Backlog`], which may split them by container.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let of = self.clone();
+        registry.register(
+            "skidder_malformed_lines",
+            "Lines that were not of their file's format and were kept raw",
+            of.malformed_lines,
+        );
+        registry.register("skidder_events", "Events by what became of them", of.events);
+        registry.register(
+            "skidder_bytes",
+            "Bytes of the logs by what became of them; with what is pending they add up to all bytes written",
+            of.bytes,
+        );
+        registry.register("skidder_files", "Log files known, by state", of.files);
+        registry.register(
+            "skidder_oldest_unshipped_seconds",
+            "Age of the oldest event not yet acknowledged",
+            of.oldest_unshipped_seconds,
+        );
+        registry.register(
+            "skidder_lost_bytes",
+            "Bytes known to be gone before they were read",
+            of.lost_bytes,
+        );
+        registry.register("skidder_bulk_requests", "Bulk requests by the answer's status", of.bulk_requests);
+        registry.register(
+            "skidder_bulk_bytes",
+            "Bytes of bulk bodies, before (plain) and after (wire) compression",
+            of.bulk_bytes,
+        );
+        registry.register(
+            "skidder_bulk_duration_seconds",
+            "Time from sending a bulk request to the end of its answer",
+            of.bulk_duration,
+        );
+        registry.register(
+            "skidder_kubelet_requests",
+            "Requests to the kubelet by result",
+            of.kubelet_requests,
+        );
     }
 }

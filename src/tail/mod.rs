@@ -1,1 +1,22 @@
 //! Tail: which new bytes do they hold?
+//!
+//! The unit is a log with its chain of generations ([`Chain`]). It knows its files again whatever they are called
+//! ([`identity`]), holds them open from the moment it sees them, and gives out whole lines, oldest first.
+//!
+//! Never looks at what a line says, never remembers what was acknowledged, never lists a folder.
+
+mod chain;
+mod generation;
+pub mod identity;
+mod lines;
+mod place;
+mod resume;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{Chain, HeldFiles, Keys, Loss, Turn};
+pub use generation::LongLine;
+pub use identity::{Head, Naming};
+pub use lines::{Lines, LinesIter};
+pub use resume::{Known, Reached, Resume, StartAt};

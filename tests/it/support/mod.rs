@@ -7,3 +7,5 @@ pub mod elasticsearch;
 pub mod http;
 pub mod node;
 pub mod wait;
+pub mod kubelet;
+pub mod fake;

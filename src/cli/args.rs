@@ -1,0 +1,241 @@
+//! What each command may be told: the definitions that help, completions and errors are made from.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::config::{Format, KubeletUrl, Languages, Pattern, StdoutFormat};
+
+const RUN_HELP: &str = "\
+Examples:
+  skidder run                                      the agent, as the DaemonSet starts it
+  skidder run --config skidder.yaml                with a configuration of one's own
+  skidder run --output stdout                      ship nothing, show what would be shipped
+
+Signals:
+  SIGTERM, SIGINT   end within shutdown.timeout; a second one at once
+  SIGHUP            read the configuration again; a wrong one changes nothing
+
+Environment:
+  SKIDDER_CONFIG, SKIDDER_LOG, NODE_NAME, NODE_IP, and what the configuration names as ${NAME}
+
+Exit codes:
+  0 ended by a signal   1 failed while running   2 wrong usage or configuration";
+
+/// The agent: ship a node's or a pod's logs until told to stop.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = RUN_HELP)]
+pub struct RunArgs {
+    /// The configuration [default: $SKIDDER_CONFIG, else /etc/skidder/skidder.yaml]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Where to, in place of the configuration's output
+    #[arg(long, value_name = "OUTPUT")]
+    pub output: Option<RunOutput>,
+    /// Read to the end of what is there, deliver it, and end
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// An output that needs no configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RunOutput {
+    /// Standard output, one document a line unless output.stdout.format says otherwise
+    Stdout,
+}
+
+const LOGS_HELP: &str = "\
+Examples:
+  skidder logs /var/log/pods                       all of a node, merged by time
+  skidder logs -f -n shop --pod 'web-*'            follow some pods, through rotations
+  skidder logs --since 10m --level warn app.log    the bad part of the last ten minutes
+  skidder logs --grep 'order=42' 'logs/*.gz'       whole events, traces included
+  kubectl logs web-0 | skidder logs                join what comes on standard input
+  skidder logs -o json 0.log | jq .log.level       the documents that `run` would ship
+
+Without PATH, standard input is read; where that is a terminal, /var/log/pods.
+
+Exit codes:
+  0 done (also when the reader of a pipe goes away)   1 a file could not be read   2 wrong usage";
+
+/// Read logs here and now: files, folders, or standard input, joined and named as `run` does.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = LOGS_HELP)]
+pub struct LogsArgs {
+    /// Files, globs, folders; rotated and gzipped ones are read in their order; `-` is standard input
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Go on with what is written from now on, until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last N events of each container or file
+    #[arg(long, value_name = "N")]
+    pub tail: Option<usize>,
+    /// Only what is newer than this: a duration (10m, 2h) or a time (09:30, 2026-11-22T09:30:00Z)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only what is older than this: a duration or a time
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Only events that hold a match of this, in any of their lines
+    #[arg(long, value_name = "REGEX")]
+    pub grep: Option<String>,
+    /// Only events of this level and worse; an event that names none counts as info
+    #[arg(long, value_name = "LEVEL", value_parser = ["trace", "debug", "info", "warn", "error", "fatal"])]
+    pub level: Option<String>,
+    /// Only this stream
+    #[arg(long, value_name = "STREAM", value_parser = ["stdout", "stderr"])]
+    pub stream: Option<String>,
+    /// Only these namespaces (a glob; may be given again)
+    #[arg(short, long, value_name = "GLOB")]
+    pub namespace: Vec<String>,
+    /// Only these pods (a glob; may be given again)
+    #[arg(long, value_name = "GLOB")]
+    pub pod: Vec<String>,
+    /// Only these containers (a glob; may be given again)
+    #[arg(short, long, value_name = "GLOB")]
+    pub container: Vec<String>,
+    /// How events look
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = StdoutFormat::Pretty)]
+    pub output: StdoutFormat,
+    /// What wrote the lines
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
+    pub format: Format,
+    /// Whose stack traces are joined: all, none, or some such as java,python
+    #[arg(long, value_name = "LIST", default_value_t = Languages::All)]
+    pub languages: Languages,
+    /// A pattern of one's own, tried before the languages: a line that matches begins an event
+    #[arg(long, value_name = "REGEX")]
+    pub pattern: Option<Pattern>,
+    /// The kubelet to ask about pods, or a file with its answer to /pods
+    #[arg(long, value_name = "URL|FILE")]
+    pub kubelet: Option<KubeletUrl>,
+    /// Say of each event why its lines were joined, and where it lies
+    #[arg(long)]
+    pub explain: bool,
+    /// When to use colour; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Whether standard output is coloured.
+    pub fn is_on(self) -> bool {
+        match self {
+            Self::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                !refused && std::io::stdout().is_terminal()
+            }
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+const CHECK_HELP: &str = "\
+What it prints is itself a configuration: every key with the value that will be used, secrets masked.
+
+Examples:
+  skidder check --config skidder.yaml
+  skidder check --json | jq .config.output
+
+Exit codes:
+  0 valid   2 wrong: standard error says file, line, key, and what to do";
+
+/// Validate a configuration and print what will be used.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = CHECK_HELP)]
+pub struct CheckArgs {
+    /// The configuration [default: $SKIDDER_CONFIG, else /etc/skidder/skidder.yaml]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Print JSON, also of what is wrong
+    #[arg(long)]
+    pub json: bool,
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  skidder completions bash > /etc/bash_completion.d/skidder
+  skidder completions zsh  > ~/.zfunc/_skidder
+  skidder completions fish > ~/.config/fish/completions/skidder.fish";
+
+/// Print a shell's completions.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = COMPLETIONS_HELP)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Install the index template, or print it; running it again changes nothing.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SetupArgs {
+    /// The configuration [default: $SKIDDER_CONFIG, else /etc/skidder/skidder.yaml]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Print the template, install nothing
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// Show a running agent's state as a table.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Where the agent listens
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, default_value = "http://localhost:9605")]
+    pub url: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What Elasticsearch refused for good.
+#[derive(Clone, Debug, Args)]
+pub struct DeadLettersArgs {
+    /// What to do with it
+    #[command(subcommand)]
+    pub action: DeadLettersAction,
+}
+
+/// What to do with dead letters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeadLettersAction {
+    /// Show them: when, why, whose
+    List(DeadLettersConfig),
+    /// Send them again
+    Replay(DeadLettersConfig),
+    /// Remove them
+    Purge(DeadLettersConfig),
+}
+
+/// Whose dead letters.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DeadLettersConfig {
+    /// The configuration [default: $SKIDDER_CONFIG, else /etc/skidder/skidder.yaml]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// Try fixtures: input lines and the documents that are expected of them.
+#[derive(Clone, Debug, Args)]
+pub struct TestArgs {
+    /// Files of fixtures
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}

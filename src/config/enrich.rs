@@ -1,0 +1,352 @@
+//! Whose event it is and what becomes of it: `kubernetes`, `events`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::error::instead;
+use super::input::{Fields, Selector};
+use super::text::{Glob, HttpUrl, Pattern, optional};
+use super::units::{duration, optional_rate};
+
+/// `kubernetes`: what is known of a file's pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kubernetes {
+    /// Whether files are looked at as a pod's. Default: `auto`.
+    pub enabled: Switch,
+    /// Who is asked.
+    pub kubelet: Kubelet,
+    /// How long a new pod's events wait for its metadata, then ship without. Default: 10 s.
+    #[serde(with = "duration")]
+    pub wait: Duration,
+    /// Globs of the names of labels that documents carry. Default: all.
+    pub labels: Vec<Glob>,
+    /// Globs of the names of annotations that documents carry. Default: none.
+    pub annotations: Vec<Glob>,
+    /// Whether dots in names of labels and annotations become underscores. Default: true.
+    pub dedot: bool,
+    /// Which annotations pods may set. Default: all.
+    pub pod_annotations: PodAnnotations,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            enabled: Switch::Auto,
+            kubelet: Kubelet::default(),
+            wait: Duration::from_secs(10),
+            // Of fixed text that parses; a test holds it.
+            labels: "*".parse().into_iter().collect(),
+            annotations: Vec::new(),
+            dedot: true,
+            pod_annotations: PodAnnotations::All,
+        }
+    }
+}
+
+/// `auto`, `true` or `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// For files that are named as the kubelet names them.
+    #[default]
+    Auto,
+    /// For all files.
+    #[serde(rename = "true")]
+    On,
+    /// For none.
+    #[serde(rename = "false")]
+    Off,
+}
+
+/// `kubernetes.kubelet`: who is asked about the node's pods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kubelet {
+    /// Whether it is asked at all; if not, the file's path alone tells of the pod. Default: true.
+    pub enabled: bool,
+    /// Where it is. Default: `https://${NODE_IP}:10250` when the environment has NODE_IP, else nowhere.
+    #[serde(with = "optional")]
+    pub url: Option<KubeletUrl>,
+    /// The service account's token, read again when it changes.
+    #[serde(with = "optional")]
+    pub token_file: Option<PathBuf>,
+    /// The authority that signed the kubelet's certificate.
+    #[serde(with = "optional")]
+    pub ca_file: Option<PathBuf>,
+    /// The name to verify when the certificate names the node and not its address.
+    #[serde(with = "optional")]
+    pub server_name: Option<String>,
+    /// Whether the certificate is not verified. Default: false.
+    pub insecure_skip_verify: bool,
+    /// How often the pods are asked for when nothing new shows up. Default: 60 s.
+    #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::positive")]
+    pub refresh: Duration,
+}
+
+/// Where Kubernetes mounts a pod's service account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+impl Default for Kubelet {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            url: None,
+            token_file: Some(format!("{SERVICE_ACCOUNT}/token").into()),
+            ca_file: Some(format!("{SERVICE_ACCOUNT}/ca.crt").into()),
+            server_name: None,
+            insecure_skip_verify: false,
+            refresh: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Where the kubelet is, or a file that holds an answer of its `/pods`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KubeletUrl {
+    /// The kubelet.
+    Http(HttpUrl),
+    /// A recorded answer: for demonstrations and for looking at logs elsewhere.
+    File(PathBuf),
+}
+
+impl FromStr for KubeletUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once("://") {
+            None => match text.rsplit_once(':') {
+                Some((host, port)) if !host.contains('/') && port.parse::<u16>().is_ok() => {
+                    Err(format!("`{text}` is neither a URL nor a file; write such as https://{text}"))
+                }
+                _ => Ok(Self::File(text.into())),
+            },
+            Some(("file", path)) => Ok(Self::File(path.into())),
+            Some(_) => text.parse().map(Self::Http),
+        }
+    }
+}
+
+impl fmt::Display for KubeletUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => url.fmt(f),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Serialize for KubeletUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What a pod may decide for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodAnnotation {
+    /// `skidder.io/exclude`
+    Exclude,
+    /// `skidder.io/exclude-containers`
+    ExcludeContainers,
+    /// `fluentbit.io/exclude`
+    FluentBitExclude,
+    /// `co.elastic.logs/enabled`
+    ElasticEnabled,
+    /// `skidder.io/multiline`
+    Multiline,
+    /// `skidder.io/json`
+    Json,
+    /// `skidder.io/dataset`
+    Dataset,
+    /// `skidder.io/pipeline`
+    Pipeline,
+}
+
+impl PodAnnotation {
+    /// All of them with their names.
+    pub const ALL: [(Self, &str); 8] = [
+        (Self::Exclude, "skidder.io/exclude"),
+        (Self::ExcludeContainers, "skidder.io/exclude-containers"),
+        (Self::FluentBitExclude, "fluentbit.io/exclude"),
+        (Self::ElasticEnabled, "co.elastic.logs/enabled"),
+        (Self::Multiline, "skidder.io/multiline"),
+        (Self::Json, "skidder.io/json"),
+        (Self::Dataset, "skidder.io/dataset"),
+        (Self::Pipeline, "skidder.io/pipeline"),
+    ];
+
+    /// The annotation's name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(annotation, _)| *annotation == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl<'de> Deserialize<'de> for PodAnnotation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let found = Self::ALL.iter().find(|(_, name)| *name == text);
+        let names = Self::ALL.map(|(_, name)| name);
+        let unknown = || format!("`{text}` is not an annotation of these; {}", instead(&text, &names));
+        found.map(|(annotation, _)| *annotation).ok_or_else(|| serde::de::Error::custom(unknown()))
+    }
+}
+
+/// `kubernetes.pod_annotations`: which annotations pods may set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PodAnnotations {
+    /// All that there are.
+    #[default]
+    All,
+    /// None.
+    None,
+    /// These.
+    Only(Vec<PodAnnotation>),
+}
+
+impl PodAnnotations {
+    /// Whether pods may set this one.
+    pub fn allow(&self, annotation: PodAnnotation) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Only(allowed) => allowed.contains(&annotation),
+        }
+    }
+}
+
+impl Serialize for PodAnnotations {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::All => true.serialize(serializer),
+            Self::None => false.serialize(serializer),
+            Self::Only(allowed) => serializer.collect_seq(allowed.iter().map(|annotation| annotation.name())),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PodAnnotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AllOrSome;
+
+        impl<'de> Visitor<'de> for AllOrSome {
+            type Value = PodAnnotations;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or a list of annotations")
+            }
+
+            fn visit_bool<E>(self, all: bool) -> Result<Self::Value, E> {
+                Ok(if all { PodAnnotations::All } else { PodAnnotations::None })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut allowed = Vec::new();
+                while let Some(annotation) = items.next_element()? {
+                    allowed.push(annotation);
+                }
+                Ok(PodAnnotations::Only(allowed))
+            }
+        }
+
+        deserializer.deserialize_any(AllOrSome)
+    }
+}
+
+/// `events`: what becomes of each event.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// What becomes of a message that is a JSON object. Default: `nested`.
+    pub json: Json,
+    /// Fields that every document carries.
+    pub add_fields: Fields,
+    /// An event that any of these matches is not shipped.
+    pub drop: Vec<DropRule>,
+    /// What is replaced within messages, one after the other.
+    pub redact: Vec<Redaction>,
+    /// Bytes per second and container; what is more is dropped and counted. `None`: no limit.
+    #[serde(with = "optional_rate")]
+    pub rate_limit: Option<u64>,
+}
+
+/// What becomes of a message that is a JSON object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Json {
+    /// It also goes, parsed, under `json`.
+    #[default]
+    Nested,
+    /// Its keys go into the document's root.
+    Merge,
+    /// It is text as any other.
+    Off,
+}
+
+/// Which events are not shipped: those of the containers meant, whose message matches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenDrop", into = "WrittenDrop")]
+pub struct DropRule {
+    /// The containers meant.
+    pub selector: Selector,
+    /// What is to be found in the message; `None`: any message.
+    pub message: Option<Pattern>,
+}
+
+/// A [`DropRule`] as it is written.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenDrop {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<Glob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<Glob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<Glob>,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    labels: std::collections::BTreeMap<String, Glob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Pattern>,
+}
+
+impl TryFrom<WrittenDrop> for DropRule {
+    type Error = String;
+
+    fn try_from(written: WrittenDrop) -> Result<Self, String> {
+        let WrittenDrop { namespace, pod, container, labels, message } = written;
+        let selector = Selector { namespace, pod, container, labels };
+        if selector.is_empty() && message.is_none() {
+            return Err("says nothing and would drop every event; name a namespace, pod, container, labels or message".into());
+        }
+        Ok(Self { selector, message })
+    }
+}
+
+impl From<DropRule> for WrittenDrop {
+    fn from(rule: DropRule) -> Self {
+        let Selector { namespace, pod, container, labels } = rule.selector;
+        Self { namespace, pod, container, labels, message: rule.message }
+    }
+}
+
+/// What is replaced within messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redaction {
+    /// What is found, each time.
+    pub pattern: Pattern,
+    /// What stands in its place; `$1` and `${name}` are groups of the pattern. Default: `***`.
+    #[serde(default = "Redaction::mask")]
+    pub replacement: String,
+}
+
+impl Redaction {
+    fn mask() -> String {
+        super::secret::MASK.to_owned()
+    }
+}

@@ -1,0 +1,472 @@
+//! Messages that are JSON objects: read once, made safe to index, or left text.
+//!
+//! A reader walks the message and writes it, without blanks, into a [`Scratch`]; whatever Elasticsearch would
+//! refuse is found on the way. The outcome is an [`Object`] whose bytes can be put into a document as they are,
+//! or nothing, and then the message stays what it was: text.
+//!
+//! | found | outcome |
+//! | --- | --- |
+//! | a key given twice | the last counts |
+//! | blanks and line breaks between tokens | left out |
+//! | a number that 64 bits cannot hold | a string with the same digits (nested); text (merge) |
+//! | an empty or blank key, or part of a dotted key; NUL in a key; a key too long | text |
+//! | deeper than [`MAX_DEPTH`], a value longer than [`MAX_VALUE`] | text |
+//! | half of a surrogate pair; anything that is not JSON, or more behind it | text |
+//! | merge: more keys than [`MAX_MERGED_KEYS`]; `a` beside `a.b` | text |
+//! | merge: an array of unlike things; a key that is not the message's to set | under `json` |
+
+use super::escape;
+
+/// How deep objects and arrays may lie in each other, the message's own object included. Elasticsearch's
+/// `index.mapping.depth.limit` and flattened fields' `depth_limit` are 20, and `json` itself is one.
+pub const MAX_DEPTH: usize = 19;
+
+/// How long a string may be, with the keys that lead to it. Lucene's longest term is 32,766 bytes, and a
+/// flattened field's term is `path\0value`.
+pub const MAX_VALUE: usize = 32_000;
+
+/// How long a key may be.
+pub const MAX_KEY: usize = 512;
+
+/// How many keys a message may bring into the root of documents: `index.mapping.total_fields.limit` is 1,000 for
+/// all fields of an index.
+pub const MAX_MERGED_KEYS: usize = 256;
+
+/// How long a number may be that is copied: no 64-bit number needs more, and Elasticsearch's parser refuses
+/// more than 1,000 digits.
+const MAX_NUMBER: usize = 64;
+
+/// Where the fields of a message go, which decides what is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Under `json`, which templates map as `flattened`: all leaves are keywords.
+    Nested,
+    /// Into the document's root, where Elasticsearch guesses the type of each new field.
+    Root,
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A number that 64 bits hold.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// `null`, or an array of nothing else: fits any type.
+    Null,
+    /// An object, or an array of objects.
+    Object,
+    /// An array of unlike things, which no single type takes.
+    Mixed,
+}
+
+impl Kind {
+    /// What an array is that holds both.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Null, kind) | (kind, Self::Null) => kind,
+            (one, other) if one == other => one,
+            _ => Self::Mixed,
+        }
+    }
+}
+
+/// One field of an object, as places in [`Scratch::text`].
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// The hash of the key: equal keys are found by it.
+    hash: u64,
+    /// The key's opening quote.
+    start: usize,
+    /// The value's first byte.
+    value: usize,
+    /// The byte after the value.
+    end: usize,
+    /// What the value is.
+    kind: Kind,
+}
+
+/// The buffers of the reader, used again for each message.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The message without blanks.
+    text: Vec<u8>,
+    /// The fields of all objects that are open; at the end those of the message's own.
+    entries: Vec<Entry>,
+}
+
+/// A message that is a JSON object and safe to index.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'s> {
+    text: &'s [u8],
+    entries: &'s [Entry],
+}
+
+/// One field of an [`Object`].
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'s> {
+    /// The key as JSON without its quotes. Equal keys are equal bytes.
+    pub key: &'s [u8],
+    /// The value as JSON.
+    pub value: &'s [u8],
+    /// What the value is.
+    pub kind: Kind,
+}
+
+impl<'s> Object<'s> {
+    /// The whole object as JSON.
+    pub fn text(&self) -> &'s [u8] {
+        self.text
+    }
+
+    /// Its fields.
+    pub fn members(&self) -> impl Iterator<Item = Member<'s>> {
+        let text = self.text;
+        self.entries.iter().map(move |entry| Member {
+            key: &text[entry.start + 1..entry.value - 2],
+            value: &text[entry.value..entry.end],
+            kind: entry.kind,
+        })
+    }
+
+    /// The first of these keys whose value is of one of these kinds and no array.
+    pub fn find(&self, keys: &[&str], kinds: &[Kind]) -> Option<Member<'s>> {
+        let fits = |member: &Member<'_>| kinds.contains(&member.kind) && member.value.first() != Some(&b'[');
+        keys.iter().find_map(|key| self.members().find(|member| member.key == key.as_bytes() && fits(member)))
+    }
+}
+
+impl Scratch {
+    /// Reads a message. `None` when it is no JSON object, or none that could be indexed: then it is text.
+    /// `utf8` tells that it is known to be valid UTF-8.
+    ///
+    /// A message that does not begin with a brace costs a look at its first byte.
+    pub fn read(&mut self, message: &[u8], utf8: bool, place: Place) -> Option<Object<'_>> {
+        if message.first() != Some(&b'{') {
+            return None;
+        }
+        let message = escape::valid(message, utf8);
+        self.text.clear();
+        self.entries.clear();
+        let mut reader = Reader { rest: &message, scratch: self, place, keys: 0 };
+        reader.object(1, 0)?;
+        reader.blank();
+        if !reader.rest.is_empty() {
+            return None;
+        }
+        Some(Object { text: &self.text, entries: &self.entries })
+    }
+}
+
+/// Walks a message; each method reads one thing, writes it to the scratch, and says `None` when the message must
+/// stay text.
+struct Reader<'m, 's> {
+    /// What is not read yet.
+    rest: &'m [u8],
+    scratch: &'s mut Scratch,
+    place: Place,
+    /// Keys seen, in all objects.
+    keys: usize,
+}
+
+impl<'m> Reader<'m, '_> {
+    /// An object; `path` is the length of the keys that lead to it.
+    fn object(&mut self, depth: usize, path: usize) -> Option<()> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        self.open(b'{')?;
+        let first = self.scratch.entries.len();
+        if !self.close(b'}') {
+            loop {
+                let entry = self.member(depth, path)?;
+                self.scratch.entries.push(entry);
+                if self.close(b'}') {
+                    break;
+                }
+                self.open(b',')?;
+            }
+        }
+        self.settle(first)?;
+        if depth > 1 {
+            self.scratch.entries.truncate(first);
+        }
+        Some(())
+    }
+
+    fn member(&mut self, depth: usize, path: usize) -> Option<Entry> {
+        self.keys += 1;
+        if self.place == Place::Root && self.keys > MAX_MERGED_KEYS {
+            return None;
+        }
+        self.blank();
+        let start = self.scratch.text.len();
+        let hash = self.key()?;
+        let path = path + self.scratch.text.len() - start;
+        self.open(b':')?;
+        let value = self.scratch.text.len();
+        let kind = self.value(depth, path)?;
+        Some(Entry { hash, start, value, end: self.scratch.text.len(), kind })
+    }
+
+    fn value(&mut self, depth: usize, path: usize) -> Option<Kind> {
+        self.blank();
+        match self.rest.first()? {
+            b'"' => {
+                let (text, _) = self.string()?;
+                if path + text.len() > MAX_VALUE {
+                    return None;
+                }
+                self.quote(text);
+                Some(Kind::Text)
+            }
+            b'{' => {
+                self.object(depth + 1, path)?;
+                Some(Kind::Object)
+            }
+            b'[' => self.array(depth + 1, path),
+            b't' => self.word(b"true", Kind::Boolean),
+            b'f' => self.word(b"false", Kind::Boolean),
+            b'n' => self.word(b"null", Kind::Null),
+            _ => self.number(),
+        }
+    }
+
+    fn array(&mut self, depth: usize, path: usize) -> Option<Kind> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        self.open(b'[')?;
+        let mut kind = Kind::Null;
+        if !self.close(b']') {
+            loop {
+                kind = kind.and(self.value(depth, path)?);
+                if self.close(b']') {
+                    break;
+                }
+                self.open(b',')?;
+            }
+        }
+        Some(kind)
+    }
+
+    /// A key, written in the one way that all equal keys are written; its hash.
+    fn key(&mut self) -> Option<u64> {
+        let (key, escaped) = self.string()?;
+        let start = self.scratch.text.len();
+        if escaped {
+            let mut quoted = Vec::with_capacity(key.len() + 2);
+            quoted.push(b'"');
+            quoted.extend_from_slice(key);
+            quoted.push(b'"');
+            let plain: String = serde_json::from_slice(&quoted).ok()?;
+            check_key(plain.as_bytes())?;
+            escape::append(&plain, &mut self.scratch.text);
+        } else {
+            check_key(key)?;
+            self.quote(key);
+        }
+        Some(xxhash_rust::xxh3::xxh3_64(&self.scratch.text[start..]))
+    }
+
+    /// A string's inside as it stands, and whether there is an escape in it.
+    fn string(&mut self) -> Option<(&'m [u8], bool)> {
+        let inside = self.rest.strip_prefix(b"\"")?;
+        let mut length = 0;
+        let mut escaped = false;
+        loop {
+            length += escape::plain_run(&inside[length..]);
+            match inside.get(length)? {
+                b'"' => break,
+                b'\\' => {
+                    escaped = true;
+                    length += escape_length(&inside[length..])?;
+                }
+                // A control character, which JSON wants escaped.
+                _ => return None,
+            }
+        }
+        self.rest = &inside[length + 1..];
+        Some((&inside[..length], escaped))
+    }
+
+    fn number(&mut self) -> Option<Kind> {
+        let length = number_length(self.rest)?;
+        let (number, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        if fits(number) {
+            self.scratch.text.extend_from_slice(number);
+            return Some(Kind::Number);
+        }
+        if self.place == Place::Root || length > MAX_VALUE {
+            return None;
+        }
+        self.quote(number);
+        Some(Kind::Text)
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Option<Kind> {
+        self.rest = self.rest.strip_prefix(word)?;
+        self.scratch.text.extend_from_slice(word);
+        Some(kind)
+    }
+
+    /// Reads and writes one byte of punctuation, which must be there.
+    fn open(&mut self, byte: u8) -> Option<()> {
+        self.close(byte).then_some(())
+    }
+
+    /// Reads and writes one byte of punctuation, if it is there.
+    fn close(&mut self, byte: u8) -> bool {
+        self.blank();
+        if self.rest.first() != Some(&byte) {
+            return false;
+        }
+        self.rest = &self.rest[1..];
+        self.scratch.text.push(byte);
+        true
+    }
+
+    fn blank(&mut self) {
+        let blanks = self.rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        self.rest = &self.rest[blanks..];
+    }
+
+    fn quote(&mut self, inside: &[u8]) {
+        self.scratch.text.push(b'"');
+        self.scratch.text.extend_from_slice(inside);
+        self.scratch.text.push(b'"');
+    }
+
+    /// Settles the object whose fields begin at `first`: of a key given twice the last stays.
+    fn settle(&mut self, first: usize) -> Option<()> {
+        let entries = &self.scratch.entries[first..];
+        if has_twins(entries) {
+            self.drop_twins(first);
+        }
+        let entries = &self.scratch.entries[first..];
+        if self.place == Place::Root && has_both_leaf_and_object(entries, &self.scratch.text) {
+            return None;
+        }
+        Some(())
+    }
+
+    /// Writes the object anew without the fields whose key comes again.
+    fn drop_twins(&mut self, first: usize) {
+        let Scratch { text, entries } = &mut *self.scratch;
+        let old = entries.split_off(first);
+        let begin = old[0].start;
+        let inside = text.split_off(begin);
+        for (index, entry) in old.iter().enumerate() {
+            if old[index + 1..].iter().any(|later| later.hash == entry.hash) {
+                continue;
+            }
+            if entries.len() > first {
+                text.push(b',');
+            }
+            let start = text.len();
+            text.extend_from_slice(&inside[entry.start - begin..entry.end - begin]);
+            let moved = |place: usize| place - entry.start + start;
+            entries.push(Entry { start, value: moved(entry.value), end: moved(entry.end), ..*entry });
+        }
+        text.push(b'}');
+    }
+}
+
+/// Whether a key is given twice.
+fn has_twins(entries: &[Entry]) -> bool {
+    /// Up to here comparing each with each is faster than sorting.
+    const FEW: usize = 24;
+    if entries.len() <= FEW {
+        return entries
+            .iter()
+            .enumerate()
+            .any(|(index, entry)| entries[index + 1..].iter().any(|later| later.hash == entry.hash));
+    }
+    let mut hashes: Vec<u64> = entries.iter().map(|entry| entry.hash).collect();
+    hashes.sort_unstable();
+    hashes.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Whether one key is the beginning of another's dotted path, such as `a` and `a.b`: one field would have to be
+/// both a value and an object.
+fn has_both_leaf_and_object(entries: &[Entry], text: &[u8]) -> bool {
+    let key = |entry: &Entry| &text[entry.start + 1..entry.value - 2];
+    entries.iter().any(|entry| {
+        let long = key(entry);
+        long.contains(&b'.')
+            && entries
+                .iter()
+                .any(|other| long.strip_prefix(key(other)).is_some_and(|rest| rest.first() == Some(&b'.')))
+    })
+}
+
+/// Whether Elasticsearch takes the key as a field's name, dots included.
+fn check_key(key: &[u8]) -> Option<()> {
+    let is_blank = |part: &[u8]| part.iter().all(u8::is_ascii_whitespace);
+    let refused = key.len() > MAX_KEY || key.contains(&0) || key.split(|&byte| byte == b'.').any(is_blank);
+    (!refused).then_some(())
+}
+
+/// How long the escape is that `text` begins with; a surrogate's two halves are one.
+fn escape_length(text: &[u8]) -> Option<usize> {
+    match text.get(1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+        b'u' => match unit(text)? {
+            0xD800..=0xDBFF => matches!(unit(&text[6..])?, 0xDC00..=0xDFFF).then_some(12),
+            0xDC00..=0xDFFF => None,
+            _ => Some(6),
+        },
+        _ => None,
+    }
+}
+
+/// The UTF-16 unit of `\u1234`.
+fn unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)? as u16))
+}
+
+/// How long the number is that `text` begins with, by JSON's grammar.
+fn number_length(text: &[u8]) -> Option<usize> {
+    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    let whole = digits(at);
+    if whole == 0 || (whole > 1 && text[at] == b'0') {
+        return None;
+    }
+    at += whole;
+    if text.get(at) == Some(&b'.') {
+        let fraction = digits(at + 1);
+        if fraction == 0 {
+            return None;
+        }
+        at += 1 + fraction;
+    }
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        at += 1 + usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        let exponent = digits(at);
+        if exponent == 0 {
+            return None;
+        }
+        at += exponent;
+    }
+    Some(at)
+}
+
+/// Whether Elasticsearch's `long` or `double` holds the number.
+fn fits(number: &[u8]) -> bool {
+    /// An integer of so many characters is always in range.
+    const SHORT: usize = 18;
+    let is_integer = !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    if is_integer && number.len() <= SHORT {
+        return true;
+    }
+    let Ok(text) = std::str::from_utf8(number) else { return false };
+    if is_integer {
+        return text.parse::<i64>().is_ok();
+    }
+    number.len() <= MAX_NUMBER && text.parse::<f64>().is_ok_and(f64::is_finite)
+}

@@ -1,0 +1,172 @@
+//! Which rules a container's lines are joined by: the configuration, its globs, the pod's annotation.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use globset::{Glob, GlobMatcher};
+use thiserror::Error;
+
+use super::rules::{Rules, RulesError};
+use super::settings::{Language, Match, Pattern, Settings, Subject};
+
+/// A word of the annotation `skidder.io/multiline` that names neither a language nor a pattern.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("unknown language or pattern '{word}' in annotation skidder.io/multiline: \"{value}\"")]
+pub struct WrongAnnotation {
+    /// The word.
+    pub word: String,
+    /// All of the annotation.
+    pub value: String,
+}
+
+/// All rules that a configuration can lead to, each compiled once, when it is first needed.
+#[derive(Debug)]
+pub struct RuleBook {
+    settings: Settings,
+    matchers: Vec<Matcher>,
+    compiled: Mutex<HashMap<Selection, Arc<Rules>>>,
+    /// The configured languages without patterns.
+    plain: Arc<Rules>,
+}
+
+/// Languages and patterns, the latter by their place in the settings (the built-in `dated` has the place after the
+/// last): what two containers must share to share their rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Selection {
+    languages: Vec<Language>,
+    patterns: Vec<usize>,
+}
+
+/// The compiled globs of a [`Match`].
+#[derive(Debug)]
+struct Matcher {
+    namespace: Option<GlobMatcher>,
+    pod: Option<GlobMatcher>,
+    container: Option<GlobMatcher>,
+    labels: Vec<(String, GlobMatcher)>,
+}
+
+impl RuleBook {
+    /// Checks and keeps the settings: each pattern is compiled once, so that a wrong one is found here.
+    pub fn new(settings: Settings) -> Result<Self, RulesError> {
+        Rules::compile(&Settings { languages: Vec::new(), ..settings.clone() })?;
+        let matchers = settings.patterns.iter().map(Matcher::new).collect::<Result<_, _>>()?;
+        let plain = Arc::new(Rules::compile(&Settings { patterns: Vec::new(), ..settings.clone() })?);
+        Ok(Self { settings, matchers, compiled: Mutex::default(), plain })
+    }
+
+    /// The rules for a container's lines. `annotation` is the pod's `skidder.io/multiline`: names of languages or
+    /// patterns in place of the configured languages, `all`, or `none` for no joining at all. Patterns that match the
+    /// container hold with it too, and those that it names hold whatever they match.
+    ///
+    /// A word that names nothing is an error; the caller says so and asks again without the annotation.
+    pub fn select(
+        &self,
+        subject: &Subject<'_>,
+        annotation: Option<&str>,
+    ) -> Result<Arc<Rules>, WrongAnnotation> {
+        let mut selection = self.configured(subject);
+        if let Some(value) = annotation {
+            self.apply(value, &mut selection)?;
+        }
+        Ok(self.compiled(selection))
+    }
+
+    /// The rules for a container's lines where no annotation says anything.
+    pub fn default_for(&self, subject: &Subject<'_>) -> Arc<Rules> {
+        self.compiled(self.configured(subject))
+    }
+
+    fn configured(&self, subject: &Subject<'_>) -> Selection {
+        let matching = self.matchers.iter().enumerate().filter(|(_, matcher)| matcher.matches(subject));
+        Selection {
+            languages: self.settings.languages.clone(),
+            patterns: matching.map(|(index, _)| index).collect(),
+        }
+    }
+
+    /// Languages and patterns were compiled in `new`, so any of them compile; should they not, the languages do.
+    fn compiled(&self, selection: Selection) -> Arc<Rules> {
+        self.rules(selection).unwrap_or_else(|_| Arc::clone(&self.plain))
+    }
+
+    fn apply(&self, value: &str, selection: &mut Selection) -> Result<(), WrongAnnotation> {
+        selection.languages.clear();
+        for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            if word == "none" {
+                *selection = Selection::default();
+            } else if word == "all" {
+                selection.languages.extend(Language::ALL);
+            } else if let Ok(language) = word.parse() {
+                selection.languages.push(language);
+            } else {
+                let wrong = || WrongAnnotation { word: word.to_owned(), value: value.to_owned() };
+                selection.patterns.push(self.pattern(word).ok_or_else(wrong)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A pattern's place by its name.
+    fn pattern(&self, name: &str) -> Option<usize> {
+        let own = self.settings.patterns.iter().position(|pattern| pattern.name == name);
+        own.or_else(|| (name == Pattern::DATED).then_some(self.settings.patterns.len()))
+    }
+
+    fn rules(&self, mut selection: Selection) -> Result<Arc<Rules>, RulesError> {
+        selection.languages.sort_unstable();
+        selection.languages.dedup();
+        selection.patterns.sort_unstable();
+        selection.patterns.dedup();
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rules) = compiled.get(&selection) {
+            return Ok(Arc::clone(rules));
+        }
+        let pattern =
+            |index: &usize| self.settings.patterns.get(*index).cloned().unwrap_or_else(Pattern::dated);
+        let rules = Arc::new(Rules::compile(&Settings {
+            languages: selection.languages.clone(),
+            patterns: selection.patterns.iter().map(pattern).collect(),
+            ..self.settings.clone()
+        })?);
+        compiled.insert(selection, Arc::clone(&rules));
+        Ok(rules)
+    }
+}
+
+impl Matcher {
+    fn new(pattern: &Pattern) -> Result<Self, RulesError> {
+        let compile = |text: &String| {
+            let wrong = |error: globset::Error| RulesError {
+                pattern: pattern.name.clone(),
+                key: "match",
+                position: None,
+                message: error.to_string(),
+            };
+            Glob::new(text).map(|glob| glob.compile_matcher()).map_err(wrong)
+        };
+        let optional = |text: &Option<String>| text.as_ref().map(compile).transpose();
+        let Match { namespace, pod, container, labels } = &pattern.matches;
+        Ok(Self {
+            namespace: optional(namespace)?,
+            pod: optional(pod)?,
+            container: optional(container)?,
+            labels: labels
+                .iter()
+                .map(|(name, glob)| Ok((name.clone(), compile(glob)?)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn matches(&self, subject: &Subject<'_>) -> bool {
+        let holds =
+            |glob: &Option<GlobMatcher>, text: &str| glob.as_ref().is_none_or(|glob| glob.is_match(text));
+        holds(&self.namespace, subject.namespace)
+            && holds(&self.pod, subject.pod)
+            && holds(&self.container, subject.container)
+            && self
+                .labels
+                .iter()
+                .all(|(name, glob)| subject.labels.get(name).is_some_and(|value| glob.is_match(value)))
+    }
+}

@@ -1,0 +1,442 @@
+//! The rules of one selection of languages and patterns, compiled: what a line begins, and what continues it.
+//!
+//! Nothing here remembers a line: a decision takes what is held (a [`Set`]) and the line's bytes.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use regex::bytes::Regex;
+use thiserror::Error;
+
+use super::automaton::Automaton;
+use super::head::{self, is_indented, is_object, mention};
+use super::languages::table;
+use super::settings::{Language, Pattern, Settings};
+use super::table::{BLANK, HEAD, Mention, Proof, START, State};
+
+/// A pattern that cannot be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("multiline pattern '{pattern}': {message}{}", .position.map(|at| format!(" (at character {at})")).unwrap_or_default())]
+pub struct RulesError {
+    /// The pattern's name.
+    pub pattern: String,
+    /// Which of its keys is wrong: `start`, `continue`, `match`, or empty for the whole.
+    pub key: &'static str,
+    /// The character of the expression, counted from 1, where it is wrong; `None` when it is wrong as a whole.
+    pub position: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// The compiled rules, shared by all joiners that have the same selection.
+#[derive(Debug)]
+pub struct Rules {
+    pub(super) limits: Limits,
+    patterns: Vec<Compiled>,
+    /// Whether a pattern has no start, so that any line may be continued.
+    any_line: bool,
+    languages: Vec<Machine>,
+    /// Asked of a line when nothing is held.
+    idle: Gate,
+    /// Asked of a line after a logger's head line.
+    after_head: Gate,
+    /// For each mention, where it leads.
+    mentions: [Set; 3],
+}
+
+/// How much may be held, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) timeout: Duration,
+    pub(super) max_lines: usize,
+    pub(super) max_bytes: usize,
+    pub(super) max_line_bytes: usize,
+}
+
+/// What is held of a stream, as far as rules care: all states that its lines may have led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Set {
+    /// For each language, by its place in [`Rules::languages`], the states as bits.
+    states: [u32; Language::ALL.len()],
+    /// The pattern of one's own that goes on.
+    pattern: Option<u8>,
+    head: Head,
+    /// A pattern without a start may continue this, whatever it is.
+    any_line: bool,
+}
+
+/// Whether a logger's head line was just seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Head {
+    #[default]
+    No,
+    /// It was the last line.
+    Line,
+    /// It was the last but one; the last was blank.
+    Blank,
+}
+
+impl Set {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (mine, its) in self.states.iter_mut().zip(other.states) {
+            *mine |= its;
+        }
+        self.pattern = self.pattern.or(other.pattern);
+        self.any_line |= other.any_line;
+        if self.head == Head::No {
+            self.head = other.head;
+        }
+    }
+}
+
+/// What a line means to what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It belongs.
+    Sure(Set),
+    /// It belongs if a sure one follows.
+    Maybe(Set),
+    /// It does not belong.
+    No,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    name: Box<str>,
+    start: Option<Regex>,
+    continuation: Option<Regex>,
+}
+
+/// A language's rules, but those that begin.
+#[derive(Debug)]
+struct Machine {
+    language: Language,
+    automaton: Automaton,
+    /// By the automaton's pattern: from, to, proof.
+    rules: Vec<Step>,
+    /// From, to: any line of a message.
+    texts: Vec<(u32, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    from: u32,
+    to: u32,
+    proof: Proof,
+}
+
+/// An automaton over the lines that begin something, in all languages at once.
+#[derive(Debug)]
+struct Gate {
+    automaton: Automaton,
+    opens: Vec<Opens>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Opens {
+    Dated,
+    Language { index: usize, to: u32, proof: Proof },
+    Blank,
+}
+
+/// What a gate says of a line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Opening {
+    sure: Set,
+    maybe: Set,
+    dated: bool,
+    blank: bool,
+}
+
+impl Rules {
+    /// Compiles the settings' languages and all of their patterns: `matches` is not looked at.
+    pub fn compile(settings: &Settings) -> Result<Self, RulesError> {
+        let mut chosen = settings.languages.clone();
+        chosen.sort_unstable();
+        chosen.dedup();
+        let languages =
+            chosen.iter().map(|language| Machine::new(*language)).collect::<Result<Vec<_>, _>>()?;
+        let patterns = settings.patterns.iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            limits: Limits {
+                timeout: settings.timeout,
+                max_lines: settings.max_lines.max(1),
+                max_bytes: settings.max_bytes,
+                max_line_bytes: settings.max_line_bytes.max(1),
+            },
+            any_line: patterns.iter().any(|pattern| pattern.start.is_none()),
+            patterns,
+            idle: Gate::new(&chosen, &[START])?,
+            after_head: Gate::new(&chosen, &[START, HEAD])?,
+            mentions: [Mention::Exception, Mention::Traceback, Mention::Place]
+                .map(|mention| mentioned(&chosen, mention)),
+            languages,
+        })
+    }
+
+    /// What a line begins when nothing is held; `None` for an ordinary line, which stands for itself.
+    #[inline]
+    pub(super) fn begin(&self, line: &[u8]) -> Option<Set> {
+        if !self.patterns.is_empty() {
+            return self.begin_with_patterns(line);
+        }
+        self.begin_language(line)
+    }
+
+    /// What a line means to what is held.
+    pub(super) fn next(&self, set: &Set, line: &[u8]) -> Next {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let (mut sure, mut maybe) = (Set::default(), Set::default());
+        self.step_pattern(set, line, &mut sure);
+        for (index, machine) in self.languages.iter().enumerate().filter(|(index, _)| set.states[*index] != 0)
+        {
+            machine.step(set.states[index], line, &mut sure.states[index], &mut maybe.states[index]);
+        }
+        if set.head != Head::No {
+            self.step_head(set.head, line, &mut sure, &mut maybe);
+        }
+        if !sure.is_empty() {
+            sure.any_line = self.any_line;
+            return Next::Sure(sure);
+        }
+        self.step_text(set, line, &mut maybe);
+        if maybe.is_empty() { Next::No } else { Next::Maybe(maybe) }
+    }
+
+    /// Why lines were joined: the name of the pattern, or of the first language that is still possible.
+    pub(super) fn name(&self, set: &Set) -> Option<Why> {
+        let language = || {
+            let index = set.states.iter().position(|states| *states != 0)?;
+            Some(Why::Language(self.languages[index].language))
+        };
+        let any_line = || self.patterns.iter().position(|pattern| pattern.start.is_none()).map(Why::Pattern);
+        set.pattern.map(|index| Why::Pattern(usize::from(index))).or_else(language).or_else(any_line)
+    }
+
+    /// The text of a [`Why`] of these rules.
+    pub(super) fn text(&self, why: Option<Why>) -> &str {
+        match why {
+            None => "",
+            Some(Why::Language(language)) => language.name(),
+            Some(Why::Pattern(index)) => self.patterns.get(index).map_or("", |pattern| &pattern.name),
+        }
+    }
+
+    #[inline]
+    fn begin_language(&self, line: &[u8]) -> Option<Set> {
+        let first = *line.first()?;
+        if self.languages.is_empty() || is_object(line) {
+            return None;
+        }
+        let mention = mention(line);
+        if mention.is_none() && !self.idle.automaton.may_begin(first) {
+            return None;
+        }
+        let mut opening = self.idle.ask(line);
+        opening.sure.merge(&opening.maybe);
+        if let Some(mention) = mention {
+            opening.sure.merge(&self.mentions[mention as usize]);
+        }
+        (!opening.sure.is_empty()).then_some(opening.sure)
+    }
+
+    fn begin_with_patterns(&self, line: &[u8]) -> Option<Set> {
+        let started = self.patterns.iter().position(|pattern| pattern.starts(line));
+        let mut set = self.begin_language(line).unwrap_or_default();
+        set.pattern = started.map(|index| index as u8);
+        set.any_line = self.any_line;
+        (!set.is_empty()).then_some(set)
+    }
+
+    /// A pattern of one's own: with `continue` it goes on while that matches, else until the next start.
+    fn step_pattern(&self, set: &Set, line: &[u8], sure: &mut Set) {
+        let goes_on = |pattern: &Compiled| match &pattern.continuation {
+            Some(continuation) => continuation.is_match(line),
+            None => !self.patterns.iter().any(|other| other.starts(line)),
+        };
+        let own = set.pattern.filter(|index| self.patterns.get(usize::from(*index)).is_some_and(goes_on));
+        sure.pattern = own;
+        if set.any_line {
+            sure.any_line = self.patterns.iter().any(|pattern| pattern.start.is_none() && goes_on(pattern));
+        }
+    }
+
+    /// The line after a head line, or after the blank line below it.
+    fn step_head(&self, head: Head, line: &[u8], sure: &mut Set, maybe: &mut Set) {
+        let opening = self.after_head.ask(line);
+        if opening.dated || is_object(line) {
+            return;
+        }
+        sure.merge(&opening.sure);
+        maybe.merge(&opening.maybe);
+        if let Some(mention) = mention(line) {
+            maybe.merge(&self.mentions[mention as usize]);
+        }
+        if opening.blank && head == Head::Line {
+            maybe.head = Head::Blank;
+        }
+    }
+
+    /// Any line of a message: but one that begins something else.
+    fn step_text(&self, set: &Set, line: &[u8], maybe: &mut Set) {
+        let texts = self.languages.iter().enumerate().flat_map(|(index, machine)| {
+            let goes_on =
+                move |(from, to): &(u32, u32)| (set.states[index] & from != 0).then_some((index, *to));
+            machine.texts.iter().filter_map(goes_on)
+        });
+        let mut texts = texts.peekable();
+        if texts.peek().is_none() || self.stands_alone(line) {
+            return;
+        }
+        for (index, to) in texts {
+            maybe.states[index] |= to;
+        }
+    }
+
+    /// Whether a line begins something by itself, so that it is no line of a message.
+    fn stands_alone(&self, line: &[u8]) -> bool {
+        if is_object(line) {
+            return true;
+        }
+        let opening = self.idle.ask(line);
+        opening.dated || !opening.sure.is_empty() || !is_indented(line) && mention(line).is_some()
+    }
+}
+
+/// Why lines were joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    Language(Language),
+    /// By its place in the rules' patterns.
+    Pattern(usize),
+}
+
+fn mentioned(languages: &[Language], mention: Mention) -> Set {
+    let mut set = Set::default();
+    for (index, language) in languages.iter().enumerate() {
+        for (_, state) in table(*language).mentions.iter().filter(|(other, _)| *other == mention) {
+            set.states[index] |= state.bit();
+        }
+    }
+    set
+}
+
+fn bits(states: &[State]) -> u32 {
+    states.iter().fold(0, |bits, state| bits | state.bit())
+}
+
+impl Machine {
+    fn new(language: Language) -> Result<Self, RulesError> {
+        let (mut patterns, mut rules, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        for rule in table(language).rules {
+            let from = bits(rule.from) & !(START.bit() | HEAD.bit());
+            match rule.pattern {
+                _ if from == 0 => {}
+                None => texts.push((from, rule.to.bit())),
+                Some(pattern) => {
+                    patterns.push(pattern);
+                    rules.push(Step { from, to: rule.to.bit(), proof: rule.proof });
+                }
+            }
+        }
+        let automaton = Automaton::new(&patterns).map_err(|message| built_in(language.name(), message))?;
+        Ok(Self { language, automaton, rules, texts })
+    }
+
+    fn step(&self, states: u32, line: &[u8], sure: &mut u32, maybe: &mut u32) {
+        self.automaton.walk(line, |pattern| {
+            let rule = &self.rules[pattern];
+            if rule.from & states != 0 {
+                match rule.proof {
+                    Proof::Sure => *sure |= rule.to,
+                    Proof::Maybe => *maybe |= rule.to,
+                }
+            }
+            ControlFlow::Continue(())
+        });
+    }
+}
+
+impl Gate {
+    fn new(languages: &[Language], from: &[State]) -> Result<Self, RulesError> {
+        let (mut patterns, mut opens) = (vec![head::DATED], vec![Opens::Dated]);
+        for (index, language) in languages.iter().enumerate() {
+            for rule in table(*language).rules.iter().filter(|rule| bits(rule.from) & bits(from) != 0) {
+                patterns.extend(rule.pattern);
+                opens.push(Opens::Language { index, to: rule.to.bit(), proof: rule.proof });
+            }
+        }
+        if from.contains(&HEAD) {
+            patterns.push(BLANK);
+            opens.push(Opens::Blank);
+        }
+        let automaton = Automaton::new(&patterns).map_err(|message| built_in("heads", message))?;
+        Ok(Self { automaton, opens })
+    }
+
+    /// One pass over the line; of a dated one, a look at its level too.
+    fn ask(&self, line: &[u8]) -> Opening {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut opening = Opening::default();
+        self.automaton.walk(line, |pattern| {
+            match self.opens[pattern] {
+                Opens::Dated => opening.dated = true,
+                Opens::Blank => opening.blank = true,
+                Opens::Language { index, to, proof: Proof::Sure } => opening.sure.states[index] |= to,
+                Opens::Language { index, to, proof: Proof::Maybe } => opening.maybe.states[index] |= to,
+            }
+            ControlFlow::Continue(())
+        });
+        if opening.dated && head::is_alarming(line) {
+            opening.sure.head = Head::Line;
+        }
+        opening
+    }
+}
+
+impl Compiled {
+    fn new(pattern: &Pattern) -> Result<Self, RulesError> {
+        let compile = |key, text: &Option<String>| {
+            text.as_deref().map(|text| regex(&pattern.name, key, text)).transpose()
+        };
+        let mut compiled = Self {
+            name: pattern.name.as_str().into(),
+            start: compile("start", &pattern.start)?,
+            continuation: compile("continue", &pattern.continuation)?,
+        };
+        if compiled.start.is_none() && compiled.continuation.is_none() {
+            if pattern.name != Pattern::DATED {
+                let message = "needs 'start' or 'continue'".to_owned();
+                return Err(RulesError { pattern: pattern.name.clone(), key: "", position: None, message });
+            }
+            compiled.start = Some(regex(&pattern.name, "start", head::DATED_START)?);
+        }
+        Ok(compiled)
+    }
+
+    fn starts(&self, line: &[u8]) -> bool {
+        self.start.as_ref().is_some_and(|start| start.is_match(line))
+    }
+}
+
+fn regex(pattern: &str, key: &'static str, text: &str) -> Result<Regex, RulesError> {
+    let wrong = |position, message| RulesError { pattern: pattern.to_owned(), key, position, message };
+    match regex_syntax::ast::parse::Parser::new().parse(text) {
+        Err(error) => Err(wrong(Some(error.span().start.column), error.kind().to_string())),
+        Ok(_) => Regex::new(text).map_err(|error| wrong(None, one_line(&error.to_string()))),
+    }
+}
+
+/// The last line of what the library says, which holds the reason without the drawing above it.
+fn one_line(message: &str) -> String {
+    message.lines().last().unwrap_or(message).trim_start_matches("error: ").to_owned()
+}
+
+/// The built-in tables are tested to compile; should they not, the error says which.
+fn built_in(name: &str, message: String) -> RulesError {
+    RulesError { pattern: name.to_owned(), key: "", position: None, message }
+}

@@ -1,0 +1,452 @@
+//! What is not delivered yet, and what became of the rest: an account per source that adds up.
+//!
+//! `written = acknowledged + dropped + dead_letter + truncated + lost + pending`, where `pending` is the lag. The
+//! reader adds what it sees written, whoever ends a byte's way says so, and nobody subtracts: so lag and age stay
+//! true while nothing moves.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use serde::{Deserialize, Serialize};
+
+use super::lock;
+use super::metrics::{Metrics, ResultLabel};
+use super::status::FileState;
+use crate::event::{Batch, Settled, SourceId, Verdict};
+
+/// What became of a byte of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// In the output, stored now or before.
+    Acknowledged,
+    /// Left out as the configuration asks (a filter, a rate limit), or refused and not kept.
+    Dropped,
+    /// Refused for good and kept.
+    DeadLetter,
+    /// Cut off what was too long.
+    Truncated,
+    /// Gone before it was read.
+    Lost,
+}
+
+impl Fate {
+    const ALL: [Self; 5] = [Self::Acknowledged, Self::Dropped, Self::DeadLetter, Self::Truncated, Self::Lost];
+
+    /// The value of `result` in `skidder_bytes_total`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Dropped => "dropped",
+            Self::DeadLetter => "dead_letter",
+            Self::Truncated => "truncated",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Whose log a source is; empty strings for a plain file. Also the labels of per-container metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+pub struct Owner {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// The container's name.
+    pub container: String,
+}
+
+/// Where the reader is in a source: the file that it reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The file's path.
+    pub path: String,
+    /// What the file is.
+    pub state: FileState,
+    /// The next byte to read.
+    pub offset: u64,
+    /// The file's (uncompressed) length as last seen.
+    pub size: u64,
+    /// How many files of the source are still to be read to their end, this one included.
+    pub generations: usize,
+}
+
+/// The bytes of a source, or of all, since the agent started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    /// Seen in the files, from where the last run had left off.
+    pub written: u64,
+    /// See [`Fate::Acknowledged`].
+    pub acknowledged: u64,
+    /// See [`Fate::Dropped`].
+    pub dropped: u64,
+    /// See [`Fate::DeadLetter`].
+    pub dead_letter: u64,
+    /// See [`Fate::Truncated`].
+    pub truncated: u64,
+    /// See [`Fate::Lost`].
+    pub lost: u64,
+    /// What remains of `written`: read or not, not yet in any of the others.
+    pub pending: u64,
+}
+
+/// One source's account. The reader and the output's end each hold it; all are atomics.
+#[derive(Debug)]
+pub struct Account {
+    owner: Owner,
+    written: AtomicU64,
+    read: AtomicU64,
+    ended: [AtomicU64; Fate::ALL.len()],
+    /// Nanoseconds since 1970 of the oldest event that is in no batch yet; [`NONE`] for none.
+    held: AtomicI64,
+    reading: Mutex<Reading>,
+    counters: Counters,
+}
+
+/// A time that no event has.
+const NONE: i64 = i64::MAX;
+
+/// The metrics that an account moves.
+#[derive(Clone, Debug)]
+struct Counters {
+    read_bytes: Counter,
+    read_lines: Counter,
+    ended: [Counter; Fate::ALL.len()],
+    /// Bytes and lines read of the container, when metrics are split by it.
+    container: Option<[Counter; 2]>,
+}
+
+/// All sources and the batches on their way.
+#[derive(Debug)]
+pub struct Backlog {
+    metrics: Metrics,
+    counters: Counters,
+    verdicts: [Counter; 4],
+    accounts: Mutex<BTreeMap<SourceId, Arc<Account>>>,
+    /// Batches that left the reader and are not settled: the time of their oldest event, by sequence.
+    batches: Mutex<BTreeMap<u64, i64>>,
+    per_container: Option<PerContainer>,
+}
+
+/// `http.per_container_metrics`
+#[derive(Debug, Default)]
+struct PerContainer {
+    read_bytes: Family<Owner, Counter>,
+    read_lines: Family<Owner, Counter>,
+    lag_bytes: Family<Owner, Gauge>,
+}
+
+impl Backlog {
+    /// Without sources. `per_container` splits the metrics of reading and lag by container.
+    pub fn new(metrics: &Metrics, per_container: bool) -> Arc<Self> {
+        let result = |result| ResultLabel { result };
+        let counters = Counters {
+            read_bytes: metrics.read_bytes.clone(),
+            read_lines: metrics.read_lines.clone(),
+            ended: Fate::ALL.map(|fate| metrics.bytes.get_or_create_owned(&result(fate.name()))),
+            container: None,
+        };
+        let verdicts = ["shipped", "duplicate", "dead_letter", "dropped"];
+        Arc::new(Self {
+            metrics: metrics.clone(),
+            counters,
+            verdicts: verdicts.map(|verdict| metrics.events.get_or_create_owned(&result(verdict))),
+            accounts: Mutex::default(),
+            batches: Mutex::default(),
+            per_container: per_container.then(PerContainer::default),
+        })
+    }
+
+    /// Opens the account of a source.
+    pub fn open(&self, source: SourceId, owner: Owner) -> Arc<Account> {
+        let container = self.per_container.as_ref().map(|metrics| {
+            [metrics.read_bytes.get_or_create_owned(&owner), metrics.read_lines.get_or_create_owned(&owner)]
+        });
+        let account = Arc::new(Account {
+            owner,
+            written: AtomicU64::default(),
+            read: AtomicU64::default(),
+            ended: Default::default(),
+            held: AtomicI64::new(NONE),
+            reading: Mutex::default(),
+            counters: Counters { container, ..self.counters.clone() },
+        });
+        lock(&self.accounts).insert(source, Arc::clone(&account));
+        account
+    }
+
+    /// Closes an account: the source's files are gone, and what was pending of it is settled or counted as lost.
+    pub fn close(&self, source: SourceId) {
+        let mut accounts = lock(&self.accounts);
+        let Some(closed) = accounts.remove(&source) else { return };
+        if let Some(metrics) = &self.per_container
+            && accounts.values().all(|account| account.owner != closed.owner)
+        {
+            metrics.read_bytes.remove(&closed.owner);
+            metrics.read_lines.remove(&closed.owner);
+            metrics.lag_bytes.remove(&closed.owner);
+        }
+    }
+
+    /// A source's account, for as long as it is open.
+    pub fn account(&self, source: SourceId) -> Option<Arc<Account>> {
+        lock(&self.accounts).get(&source).cloned()
+    }
+
+    /// A batch leaves the reader.
+    pub fn left(&self, batch: &Batch) {
+        if let Some(oldest) = batch.oldest {
+            lock(&self.batches).insert(batch.sequence, oldest);
+        }
+    }
+
+    /// The output is done with a batch: counts its events and their bytes.
+    pub fn settled(&self, settled: &Settled) {
+        lock(&self.batches).remove(&settled.batch.sequence);
+        let accounts = lock(&self.accounts);
+        for (item, verdict) in settled.batch.items.iter().zip(&settled.verdicts) {
+            let (event, fate) = match verdict {
+                Verdict::Shipped => (0, Fate::Acknowledged),
+                Verdict::Duplicate => (1, Fate::Acknowledged),
+                Verdict::DeadLetter => (2, Fate::DeadLetter),
+                Verdict::Dropped => (3, Fate::Dropped),
+            };
+            self.verdicts[event].inc();
+            match accounts.get(&item.source) {
+                Some(account) => account.ended(fate, u64::from(item.bytes)),
+                None => drop(self.counters.ended[fate as usize].inc_by(u64::from(item.bytes))),
+            }
+        }
+    }
+
+    /// All accounts together.
+    pub fn total(&self) -> Accounts {
+        let mut total = Accounts::default();
+        for account in lock(&self.accounts).values() {
+            let one = account.accounts();
+            total.written += one.written;
+            total.acknowledged += one.acknowledged;
+            total.dropped += one.dropped;
+            total.dead_letter += one.dead_letter;
+            total.truncated += one.truncated;
+            total.lost += one.lost;
+            total.pending += one.pending;
+        }
+        total
+    }
+
+    /// The time of the oldest event that was read and is not settled, in nanoseconds since 1970.
+    pub fn oldest(&self) -> Option<i64> {
+        let batches = lock(&self.batches).values().copied().min();
+        let held = lock(&self.accounts).values().map(|account| account.held.load(Relaxed)).min();
+        batches.into_iter().chain(held).min().filter(|&oldest| oldest != NONE)
+    }
+
+    /// Each source's owner, what is read of it, and its account.
+    pub(super) fn sources(&self) -> Vec<Arc<Account>> {
+        lock(&self.accounts).values().cloned().collect()
+    }
+
+    /// Gives the metrics of reading and lag to `registry`: whole, or split by container.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let (bytes, bytes_help) = ("skidder_read_bytes", "Bytes read from log files");
+        let (lines, lines_help) = ("skidder_read_lines", "Lines read from log files");
+        let (lag, lag_help) =
+            ("skidder_lag_bytes", "Bytes of the log files, read or not, not yet acknowledged");
+        if let Some(by) = &self.per_container {
+            registry.register(bytes, bytes_help, by.read_bytes.clone());
+            registry.register(lines, lines_help, by.read_lines.clone());
+            registry.register(lag, lag_help, by.lag_bytes.clone());
+        } else {
+            registry.register(bytes, bytes_help, self.metrics.read_bytes.clone());
+            registry.register(lines, lines_help, self.metrics.read_lines.clone());
+            registry.register(lag, lag_help, self.metrics.lag_bytes.clone());
+        }
+    }
+
+    /// Sets the gauges of lag and age as they are at `now` (nanoseconds since 1970).
+    pub(super) fn measure(&self, now: i64) {
+        let age = self.oldest().map_or(0, |oldest| now.saturating_sub(oldest).max(0));
+        self.metrics.oldest_unshipped_seconds.set(age as f64 / 1e9);
+        let mut lags = BTreeMap::new();
+        for account in lock(&self.accounts).values() {
+            *lags.entry(account.owner.clone()).or_default() += account.accounts().pending.cast_signed();
+        }
+        self.metrics.lag_bytes.set(lags.values().sum());
+        if let Some(metrics) = &self.per_container {
+            for (owner, lag) in lags {
+                metrics.lag_bytes.get_or_create_owned(&owner).set(lag);
+            }
+        }
+    }
+}
+
+impl Account {
+    /// The source's files hold so many bytes more than before (at first: more than were acknowledged by the last
+    /// run).
+    pub fn grew(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Relaxed);
+    }
+
+    /// So much was read.
+    pub fn read(&self, bytes: u64, lines: u64) {
+        self.read.fetch_add(bytes, Relaxed);
+        self.counters.read_bytes.inc_by(bytes);
+        self.counters.read_lines.inc_by(lines);
+        if let Some([container_bytes, container_lines]) = &self.counters.container {
+            container_bytes.inc_by(bytes);
+            container_lines.inc_by(lines);
+        }
+    }
+
+    /// So many bytes came to this end. [`Backlog::settled`] does it for the documents of a batch.
+    pub fn ended(&self, fate: Fate, bytes: u64) {
+        self.ended[fate as usize].fetch_add(bytes, Relaxed);
+        self.counters.ended[fate as usize].inc_by(bytes);
+    }
+
+    /// The time of the oldest event (nanoseconds since 1970) that was read and is in no batch yet.
+    pub fn holds(&self, oldest: Option<i64>) {
+        self.held.store(oldest.unwrap_or(NONE), Relaxed);
+    }
+
+    /// Shows where the reader is.
+    pub fn show(&self, reading: Reading) {
+        *lock(&self.reading) = reading;
+    }
+
+    /// The sums.
+    pub fn accounts(&self) -> Accounts {
+        // The ends first: bytes are written before they end, so that the difference is never below 0.
+        let [acknowledged, dropped, dead_letter, truncated, lost] =
+            Fate::ALL.map(|fate| self.ended[fate as usize].load(Relaxed));
+        let written = self.written.load(Relaxed);
+        let ended = acknowledged + dropped + dead_letter + truncated + lost;
+        let pending = written.saturating_sub(ended);
+        Accounts { written, acknowledged, dropped, dead_letter, truncated, lost, pending }
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Where the reader is, as last shown.
+    pub fn reading(&self) -> Reading {
+        lock(&self.reading).clone()
+    }
+
+    /// Bytes read since the agent started.
+    pub fn read_bytes(&self) -> u64 {
+        self.read.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::EncodeMetric;
+
+    use super::*;
+    use crate::event::Item;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn owner(pod: &str) -> Owner {
+        Owner { namespace: "shop".into(), pod: pod.into(), container: "web".into() }
+    }
+
+    fn batch(sequence: u64, oldest: i64, items: &[(u32, u32)]) -> Batch {
+        let item = |&(source, bytes)| Item { start: 0, document: 0, source: SourceId(source), bytes };
+        let items = items.iter().map(item).collect();
+        Batch { sequence, oldest: Some(oldest), items, ..Batch::default() }
+    }
+
+    #[test]
+    fn the_account_adds_up_and_the_metrics_with_it() {
+        let metrics = Metrics::default();
+        let backlog = Backlog::new(&metrics, false);
+        let account = backlog.open(SourceId(1), owner("a"));
+        account.grew(1_000);
+        account.read(700, 7);
+        account.ended(Fate::Lost, 50);
+        account.ended(Fate::Truncated, 5);
+        let batch = batch(0, SECOND, &[(1, 100), (1, 200), (1, 30), (1, 40), (9, 1)]);
+        backlog.left(&batch);
+        let verdicts =
+            [Verdict::Shipped, Verdict::Duplicate, Verdict::DeadLetter, Verdict::Dropped, Verdict::Shipped];
+        backlog.settled(&Settled { batch, verdicts: verdicts.to_vec() });
+        let (acknowledged, dropped, dead_letter, truncated, lost) = (300, 40, 30, 5, 50);
+        let expected =
+            Accounts { written: 1_000, acknowledged, dropped, dead_letter, truncated, lost, pending: 575 };
+        assert_eq!(account.accounts(), expected);
+        assert_eq!(backlog.total(), expected);
+        let bytes = |result| metrics.bytes.get_or_create(&ResultLabel { result }).get();
+        assert_eq!(bytes("acknowledged"), 301, "a source whose account is closed counts too");
+        assert_eq!(["dropped", "dead_letter", "truncated", "lost"].map(bytes), [40, 30, 5, 50]);
+        let events = |result| metrics.events.get_or_create(&ResultLabel { result }).get();
+        assert_eq!(["shipped", "duplicate", "dead_letter", "dropped"].map(events), [2, 1, 1, 1]);
+        assert_eq!((metrics.read_bytes.get(), metrics.read_lines.get()), (700, 7));
+    }
+
+    #[test]
+    fn lag_and_age_rise_while_nothing_moves_and_clear_by_themselves() {
+        let metrics = Metrics::default();
+        let backlog = Backlog::new(&metrics, false);
+        let account = backlog.open(SourceId(1), owner("a"));
+        let measured = |now: i64| {
+            backlog.measure(now * SECOND);
+            (metrics.lag_bytes.get(), metrics.oldest_unshipped_seconds.get())
+        };
+        assert_eq!(measured(100), (0, 0.0));
+        account.grew(10);
+        account.holds(Some(90 * SECOND));
+        assert_eq!(measured(100), (10, 10.0));
+        let (first, second) = (batch(0, 90 * SECOND, &[(1, 10)]), batch(1, 95 * SECOND, &[(1, 20)]));
+        backlog.left(&first);
+        account.holds(None);
+        account.grew(20);
+        backlog.left(&second);
+        assert_eq!(measured(3_690), (30, 3_600.0));
+        let verdicts = vec![Verdict::Shipped];
+        backlog.settled(&Settled { batch: second, verdicts: verdicts.clone() });
+        assert_eq!(measured(3_690), (10, 3_600.0));
+        backlog.settled(&Settled { batch: first, verdicts });
+        assert_eq!(measured(3_690), (0, 0.0));
+    }
+
+    #[test]
+    fn an_event_from_the_future_is_not_old() {
+        let metrics = Metrics::default();
+        let backlog = Backlog::new(&metrics, false);
+        backlog.open(SourceId(1), owner("a")).holds(Some(i64::MAX - 1));
+        backlog.measure(0);
+        assert_eq!(metrics.oldest_unshipped_seconds.get(), 0.0);
+    }
+
+    #[test]
+    fn containers_have_series_of_their_own_until_their_last_source_closes() {
+        let metrics = Metrics::default();
+        let backlog = Backlog::new(&metrics, true);
+        let by = backlog.per_container.as_ref().unwrap();
+        let (first, second) = (backlog.open(SourceId(1), owner("a")), backlog.open(SourceId(2), owner("a")));
+        first.grew(5);
+        second.grew(7);
+        second.read(7, 1);
+        backlog.measure(0);
+        assert_eq!(by.lag_bytes.get_or_create(&owner("a")).get(), 12);
+        backlog.close(SourceId(2));
+        assert_eq!(
+            by.read_bytes.get_or_create(&owner("a")).get(),
+            7,
+            "a restarted container goes on counting"
+        );
+        backlog.close(SourceId(1));
+        assert!(by.read_bytes.is_empty() && by.read_lines.is_empty() && by.lag_bytes.is_empty());
+        assert!(backlog.account(SourceId(1)).is_none());
+    }
+}

@@ -1,0 +1,99 @@
+//! Whose pod is it? The last answer of the kubelet, and what was asked for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::enrich::{Pods, Wanted};
+use crate::event::PodMeta;
+
+/// What is known of a pod.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// The kubelet has told.
+    Known(Arc<PodMeta>),
+    /// It may still tell.
+    NotYet,
+    /// It had its time and did not tell.
+    TimedOut,
+    /// Nobody is asked.
+    NotAsked,
+}
+
+/// Answers of the kubelet. One writes, the reader looks.
+#[derive(Debug, Default)]
+pub struct Snapshot(Mutex<Arc<Pods>>);
+
+impl Snapshot {
+    /// Replaces the answer.
+    pub fn set(&self, pods: Arc<Pods>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = pods;
+    }
+
+    fn get(&self) -> Arc<Pods> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The reader's view of the pods.
+#[derive(Debug)]
+pub struct Directory {
+    asked: Option<Asked>,
+    pods: Arc<Pods>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    snapshot: Arc<Snapshot>,
+    /// `None` for a recorded answer: what is not in it will not come.
+    wanted: Option<Wanted>,
+    wait: Duration,
+}
+
+impl Directory {
+    /// Nobody is asked: names come from the path alone.
+    pub fn none() -> Self {
+        Self { asked: None, pods: Arc::default() }
+    }
+
+    /// A recorded answer.
+    pub fn recorded(pods: Pods) -> Self {
+        let snapshot = Arc::new(Snapshot(Mutex::new(Arc::new(pods))));
+        let asked = Asked { snapshot, wanted: None, wait: Duration::ZERO };
+        let mut directory = Self { asked: Some(asked), pods: Arc::default() };
+        directory.refresh();
+        directory
+    }
+
+    /// A kubelet that is asked: `snapshot` holds its last answer, `wanted` asks for more, and a pod is waited for
+    /// no longer than `wait`.
+    pub fn asking(snapshot: Arc<Snapshot>, wanted: Wanted, wait: Duration) -> Self {
+        Self { asked: Some(Asked { snapshot, wanted: Some(wanted), wait }), pods: Arc::default() }
+    }
+
+    /// Takes the last answer.
+    pub fn refresh(&mut self) {
+        if let Some(asked) = &self.asked {
+            self.pods = asked.snapshot.get();
+        }
+    }
+
+    /// What is known of a pod that is waited for since then.
+    pub fn look_up(&self, uid: &str, since: Instant, now: Instant) -> Lookup {
+        let Some(asked) = &self.asked else { return Lookup::NotAsked };
+        if let Some(pod) = self.pods.get(uid) {
+            return Lookup::Known(Arc::clone(pod));
+        }
+        match &asked.wanted {
+            Some(wanted) if now < since + asked.wait => {
+                wanted.want(uid);
+                Lookup::NotYet
+            }
+            _ => Lookup::TimedOut,
+        }
+    }
+
+    /// When waiting for a pod since then is over.
+    pub fn deadline(&self, since: Instant) -> Option<Instant> {
+        self.asked.as_ref().map(|asked| since + asked.wait)
+    }
+}

@@ -1,0 +1,215 @@
+//! How the reader learns of logs, and forgets them.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracing::{debug, warn};
+
+use super::super::outlet::Outlet;
+use super::super::source::{Source, Stage};
+use super::{Course, Reader, SCAN_EVERY, SCAN_EVERY_UNWATCHED, SCAN_SOON};
+use crate::checkpoint::SavedSource;
+use crate::decode::Decoder;
+use crate::discover::{Found, Scan, generations};
+use crate::event::{Origin, Record, SourceId, SourceKey};
+use crate::join::Joiner;
+use crate::tail::{Chain, Head, Known, Naming, Reached, Resume, StartAt};
+
+impl<O: Outlet> Reader<O> {
+    pub(super) fn scan(&mut self, now: Instant) {
+        let scan = self.settings.scanner.scan();
+        self.say_problems(&scan);
+        let seen: HashSet<SourceKey> = scan.found.iter().map(|found| found.key.clone()).collect();
+        for found in scan.found {
+            match self.by_key.get(&found.key) {
+                Some(id) => self.found_again(*id, found, now),
+                None => self.discovered(found, now),
+            }
+        }
+        self.forget_gone(&seen, now);
+        self.first_start = false;
+        self.scanned_folders = scan.folders;
+        let new_folders = self.watch();
+        let watched = self.watcher.as_ref().is_some_and(|watcher| watcher.refused() == 0);
+        let every = if watched { SCAN_EVERY } else { SCAN_EVERY_UNWATCHED };
+        // What came into a folder between the look at it and the watch over it is found by a second look.
+        self.next_scan = now + if new_folders { SCAN_SOON } else { every };
+        if self.settings.course == Course::ToEnd {
+            self.next_scan = now + Duration::from_secs(3600);
+        }
+    }
+
+    /// Watches the folders of the globs and of the logs. Returns whether there are new ones among them.
+    pub(super) fn watch(&mut self) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
+        let folders = self.scanned_folders.iter().map(PathBuf::as_path);
+        let before = watcher.watched();
+        if let Some(error) = watcher.watch(folders.chain(self.by_folder.keys().map(PathBuf::as_path))) {
+            warn!(
+                "cannot watch {} folders ({error}); they are looked at {} times a second instead; \
+                 raise fs.inotify.max_user_watches",
+                watcher.refused(),
+                1000 / SCAN_EVERY_UNWATCHED.as_millis()
+            );
+        }
+        watcher.watched() > before
+    }
+
+    pub(super) fn discovered(&mut self, found: Found, now: Instant) {
+        if found.origin == Origin::File && self.is_held_elsewhere(&found.path) {
+            return;
+        }
+        let Some(block) = self.settings.blocks.get(found.block) else { return };
+        let naming = match found.origin {
+            Origin::File => Naming::Mark,
+            Origin::Pod { .. } | Origin::Docker { .. } => Naming::FirstLine,
+        };
+        let saved = self.saved.sources.remove(&found.key);
+        let start_at = if self.first_start { block.start_at } else { StartAt::Beginning };
+        let resume = saved.as_ref().map_or_else(|| Resume::fresh(start_at), resume_of);
+        let (max_line, live) = (block.max_line_bytes, found.path.clone());
+        debug!(path = %found.path.display(), known = resume.is_known(), "found a log");
+        let chain = Chain::new(found.key.clone(), naming, live, max_line, resume);
+        let id = self.insert(found, chain, naming);
+        if let Some(source) = self.sources.get_mut(&id) {
+            if let Some(saved) = saved {
+                source.replay(saved.cuts.iter().map(|cut| (cut.stream, cut.key, cut.offset)).collect());
+            }
+            // Opened at once: its files may be unlinked in a moment.
+            survey(source, &mut self.said_problems, now);
+            source.tell_records(&mut self.outlet, now);
+            source.stage = Stage::Waiting { since: now };
+        }
+        self.waiting.insert(id);
+        self.look_up(id, now);
+    }
+
+    pub(super) fn insert(&mut self, found: Found, chain: Chain, naming: Naming) -> SourceId {
+        let id = SourceId(self.next_id);
+        self.next_id += 1;
+        let decode = self.settings.blocks.get(found.block).map(|block| block.decode.clone()).unwrap_or_default();
+        let joiner = Joiner::new(self.rules_for(&found, None, None));
+        self.by_key.insert(found.key.clone(), id);
+        if let Some(folder) = found.path.parent() {
+            self.by_folder.entry(folder.to_owned()).or_default().push(id);
+        }
+        let source = Source::new(id, found, naming, chain, Decoder::new(&decode), joiner);
+        self.sources.insert(id, source);
+        self.describe(id);
+        id
+    }
+
+    /// A plain file that another log holds: it was renamed to a name that is included too.
+    pub(super) fn is_held_elsewhere(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(meta) = path.metadata() else { return false };
+        self.sources.values().any(|source| source.chain.holds_inode(meta.dev(), meta.ino()))
+    }
+
+    pub(super) fn found_again(&mut self, id: SourceId, found: Found, now: Instant) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        if source.found.path != found.path {
+            let old = source.found.path.parent().map(Path::to_owned);
+            source.chain.set_live(found.path.clone());
+            if let Some(ids) = old.and_then(|folder| self.by_folder.get_mut(&folder)) {
+                ids.retain(|known| *known != id);
+            }
+            if let Some(folder) = found.path.parent() {
+                self.by_folder.entry(folder.to_owned()).or_default().push(id);
+            }
+            source.survey_again = true;
+        }
+        if source.found != found {
+            source.found = found;
+            self.describe(id);
+        }
+        self.survey_source(id, now, false);
+    }
+
+    /// Sources whose files are gone and read to their end.
+    pub(super) fn forget_gone(&mut self, seen: &HashSet<SourceKey>, now: Instant) {
+        let gone: Vec<SourceId> = self
+            .sources
+            .values()
+            .filter(|source| source.chain.is_empty() && source.joiner.held().is_none())
+            .filter(|source| !seen.contains(&source.found.key) && !self.is_ready.contains(&source.id))
+            .map(|source| source.id)
+            .collect();
+        for id in gone {
+            let Some(mut source) = self.sources.remove(&id) else { continue };
+            source.mark(&mut self.outlet, now);
+            self.by_key.remove(&source.found.key);
+            self.waiting.remove(&id);
+            self.holding.remove(&id);
+            if let Some(folder) = source.found.path.parent()
+                && let Some(ids) = self.by_folder.get_mut(folder)
+            {
+                ids.retain(|known| *known != id);
+                if ids.is_empty() {
+                    self.by_folder.remove(folder);
+                }
+            }
+            self.outlet.record(Record::Forget { source: source.found.key.clone() }, false, now);
+            self.outlet.closed(id);
+        }
+    }
+
+    pub(super) fn say_problems(&mut self, scan: &Scan) {
+        for (path, error) in &scan.problems {
+            if self.said_problems.insert(path.clone()) {
+                warn!("cannot list {}: {error}", path.display());
+            }
+        }
+    }
+
+    pub(super) fn survey_folder(&mut self, folder: &Path, now: Instant) {
+        for id in self.in_folder(Some(folder)) {
+            self.survey_source(id, now, true);
+        }
+        if !folder.exists()
+            && let Some(watcher) = &mut self.watcher
+        {
+            watcher.forget(folder);
+        }
+    }
+
+    pub(super) fn survey_source(&mut self, id: SourceId, now: Instant, changed: bool) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        if source.stage == Stage::Excluded {
+            return;
+        }
+        if changed || source.survey_again || source.chain.is_empty() || self.watcher.is_none() {
+            survey(source, &mut self.said_problems, now);
+            source.tell_records(&mut self.outlet, now);
+            self.wake_source(id);
+        }
+    }
+}
+
+/// Lets a source see what lies in its folder.
+pub(super) fn survey(source: &mut Source, said: &mut HashSet<PathBuf>, now: Instant) {
+    source.survey_again = false;
+    let problems = match generations(source.chain.live()) {
+        Ok(files) => source.chain.survey(&files, now),
+        Err(error) => vec![(source.chain.live().to_owned(), error)],
+    };
+    for (path, error) in problems {
+        source.survey_again = true;
+        if said.insert(path.clone()) {
+            warn!("cannot open {}: {error}; it is tried again", path.display());
+        }
+    }
+}
+
+fn resume_of(saved: &SavedSource) -> Resume {
+    let known = saved.generations.iter().map(|known| Known {
+        key: known.key,
+        head: Head { len: known.head_len, hash: known.head },
+        device: known.device,
+        inode: known.inode,
+        start: known.start,
+    });
+    let reached = saved.position.as_ref().map(|at| Reached { key: at.key, offset: at.offset, anchor: at.anchor });
+    Resume { known: known.collect(), reached, start_at: StartAt::Beginning }
+}

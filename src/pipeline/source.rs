@@ -1,0 +1,375 @@
+//! One log on its way through the rooms of the reader: its files, its decoder, its joiner.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::outlet::{Mark, Outlet};
+use crate::decode::Decoder;
+use crate::discover::Found;
+use crate::event::{End, Event, GenerationKey, Position, PodMeta, RawLine, Record, SourceId, Stream};
+use crate::join::Joiner;
+use crate::observe::{Account, FileState, Metrics, Reading};
+use crate::tail::{Chain, HeldFiles, Keys, Lines, Naming, Turn};
+
+/// How long a log whose file could not be read is left alone.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// Where a source is in its life.
+///
+/// ```text
+///   Waiting ──metadata, or the wait is over──▶ Reading ◀──annotations──▶ Excluded
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its files are open; it is not read before its pod's metadata is there.
+    Waiting {
+        /// Since when.
+        since: Instant,
+    },
+    /// It is read.
+    Reading,
+    /// Its pod wants nothing shipped.
+    Excluded,
+}
+
+/// What a turn at a source came to.
+#[derive(Debug)]
+pub enum Turned {
+    /// There may be more.
+    More,
+    /// All that is there was read.
+    AtEnd,
+    /// The log's folder must be looked at first.
+    Survey,
+    /// Its file could not be read.
+    Failed(io::Error),
+}
+
+/// What a turn needs besides the source itself.
+pub struct TurnContext<'a, O> {
+    /// Where events go.
+    pub outlet: &'a mut O,
+    /// The one read buffer of all sources.
+    pub buffer: &'a mut [u8],
+    /// Now.
+    pub now: Instant,
+    /// Now, as plain lines have it for their time.
+    pub read_at: &'a [u8],
+    /// Counts malformed lines.
+    pub metrics: &'a Metrics,
+}
+
+/// One log.
+pub struct Source {
+    /// Its number in this process.
+    pub id: SourceId,
+    /// Where it lies and whose it is.
+    pub found: Found,
+    /// How its generations are named.
+    pub naming: Naming,
+    /// Its files.
+    pub chain: Chain,
+    decoder: Decoder,
+    /// Which lines are one event.
+    pub joiner: Joiner,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// What the kubelet said of its pod, when its documents were last described.
+    pub pod: Option<Arc<PodMeta>>,
+    /// Its folder could not be looked at, or a file not opened: try again though nothing seems to have changed.
+    pub survey_again: bool,
+    /// Not before then, after an error.
+    pub not_before: Option<Instant>,
+    /// Where the clock ended events before the last end of the agent.
+    cuts: Vec<(Stream, GenerationKey, u64)>,
+    /// The generation whose first line the decoder has seen.
+    sniffed: Option<u32>,
+    marked: Option<Position>,
+    /// What became of its bytes.
+    account: Option<Arc<Account>>,
+    /// Bytes that the account knows to be written, of which these were read or lost.
+    written: u64,
+    passed: u64,
+}
+
+impl Source {
+    /// A source whose files were not looked at yet.
+    pub fn new(id: SourceId, found: Found, naming: Naming, chain: Chain, decoder: Decoder, joiner: Joiner) -> Self {
+        Self {
+            id,
+            found,
+            naming,
+            chain,
+            decoder,
+            joiner,
+            stage: Stage::Reading,
+            pod: None,
+            survey_again: true,
+            not_before: None,
+            cuts: Vec::new(),
+            sniffed: None,
+            marked: None,
+            account: None,
+            written: 0,
+            passed: 0,
+        }
+    }
+
+    /// Keeps its accounts there from now on.
+    pub fn accounts(&mut self, account: Option<Arc<Account>>) {
+        self.account = account;
+    }
+
+    /// Its pod wants nothing shipped: its files are let go. Should the pod want it again, what is written from then
+    /// on is read.
+    pub fn exclude(&mut self) {
+        self.stage = Stage::Excluded;
+        self.chain.let_go();
+        self.survey_again = true;
+    }
+
+    /// Whether a line of it was read.
+    pub fn has_begun(&self) -> bool {
+        self.sniffed.is_some()
+    }
+
+    /// Events that the clock ended before the last end of the agent: they will end there again.
+    pub fn replay(&mut self, cuts: Vec<(Stream, GenerationKey, u64)>) {
+        self.cuts = cuts;
+    }
+
+    /// Reads one buffer's worth and gives out its events.
+    pub fn turn<O: Outlet>(&mut self, context: TurnContext<'_, O>) -> Turned {
+        let TurnContext { outlet, buffer, now, read_at, metrics } = context;
+        self.hand_over_cuts();
+        let turned = match self.chain.turn(buffer, now) {
+            Ok(Turn::Lines(lines)) => {
+                sniff(&mut self.decoder, &mut self.sniffed, &self.chain, &lines);
+                self.begin(lines.start, outlet, now);
+                let mut passage = self.passage(outlet, now, read_at);
+                lines.into_iter().for_each(|raw| passage.line(raw));
+                let (count, malformed) = (passage.lines, passage.malformed);
+                self.count(metrics, lines.bytes.len() as u64, count, malformed);
+                Turned::More
+            }
+            Ok(Turn::Long(span, long)) => {
+                self.begin(span.start, outlet, now);
+                let mut passage = self.passage(outlet, now, read_at);
+                passage.line(long.as_raw(span));
+                let malformed = passage.malformed;
+                self.count(metrics, span.end.offset - span.start.offset, 1, malformed);
+                Turned::More
+            }
+            Ok(Turn::Progress) => Turned::More,
+            Ok(Turn::End) => Turned::AtEnd,
+            Ok(Turn::Survey) => Turned::Survey,
+            Err(error) => {
+                self.not_before = Some(now + AFTER_ERROR);
+                return Turned::Failed(error);
+            }
+        };
+        self.not_before = None;
+        self.mark(outlet, now);
+        turned
+    }
+
+    /// Where the first line begins is where a crash before its acknowledgement goes on.
+    fn begin<O: Outlet>(&mut self, first: Position, outlet: &mut O, now: Instant) {
+        if self.marked.is_none() {
+            self.mark_at(first, outlet, now);
+        }
+    }
+
+    fn passage<'a, O: Outlet>(&'a mut self, outlet: &'a mut O, now: Instant, read_at: &'a [u8]) -> Passage<'a, O> {
+        Passage {
+            decoder: &mut self.decoder,
+            joiner: &mut self.joiner,
+            into: Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now },
+            read_at,
+            lines: 0,
+            malformed: 0,
+        }
+    }
+
+    fn count(&mut self, metrics: &Metrics, bytes: u64, lines: u64, malformed: u64) {
+        if malformed > 0 {
+            metrics.malformed_lines.inc_by(malformed);
+        }
+        if let Some(account) = &self.account {
+            account.read(bytes, lines);
+        }
+        self.pass(bytes);
+    }
+
+    /// Bytes were read, or lost: they had been written, whether that was seen or not.
+    fn pass(&mut self, bytes: u64) {
+        self.passed += bytes;
+        self.wrote(self.passed);
+    }
+
+    fn wrote(&mut self, written: u64) {
+        if let (true, Some(account)) = (written > self.written, &self.account) {
+            account.grew(written - self.written);
+            self.written = written;
+        }
+    }
+
+    /// Shows where it stands. Returns the files that it holds.
+    pub fn show(&mut self) -> HeldFiles {
+        let held = self.chain.held_files();
+        self.wrote(self.passed + held.unread_bytes);
+        if let Some(account) = &self.account {
+            let offset = self.chain.position().map_or(0, |position| position.offset);
+            account.show(Reading {
+                path: self.found.shown.display().to_string(),
+                state: match held {
+                    HeldFiles { active: 1.., rotated: 0, .. } => FileState::Active,
+                    HeldFiles { deleted: 0, .. } => FileState::Rotated,
+                    HeldFiles { .. } => FileState::Deleted,
+                },
+                offset,
+                size: offset + held.unread_bytes,
+                generations: usize::try_from(held.active + held.rotated + held.deleted).unwrap_or(usize::MAX),
+            });
+        }
+        held
+    }
+
+    /// The end of the file: gives out what was silent for long enough.
+    pub fn expire<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
+        let mut into = Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now };
+        self.joiner.expire(now, &mut |event: &Event<'_>| into.event(event));
+        self.mark(outlet, now);
+    }
+
+    /// The end of all: gives out what is unfinished.
+    pub fn finish<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
+        let mut into = Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now };
+        // More may be written after we are gone, so no end is one that the bytes have set.
+        self.joiner.finish(&mut |event: &Event<'_>| into.event(&Event { end: End::Clock, ..*event }));
+        self.mark(outlet, now);
+    }
+
+    /// The memory it holds.
+    pub fn held_bytes(&self) -> usize {
+        self.joiner.held_bytes() + self.chain.held_bytes()
+    }
+
+    /// The lowest byte that was not given out.
+    pub fn low(&self) -> Option<Position> {
+        let next = self.chain.position()?;
+        Some(self.joiner.held().map_or(next, |held| held.min(next)))
+    }
+
+    /// Tells the outlet how far all is given out, and the checkpoint of new generations.
+    pub fn mark<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
+        self.tell_records(outlet, now);
+        if let Some(low) = self.low() {
+            self.mark_at(low, outlet, now);
+        }
+    }
+
+    fn mark_at<O: Outlet>(&mut self, low: Position, outlet: &mut O, now: Instant) {
+        if self.marked == Some(low) {
+            return;
+        }
+        let Some((generation, offset, anchor)) = self.chain.durable(low) else { return };
+        self.marked = Some(low);
+        outlet.mark(&Mark { id: self.id, key: &self.found.key, generation, offset, anchor }, now);
+    }
+
+    /// Tells the checkpoint of new generations: a mark must be durable before its first document leaves, a name
+    /// from the first line can be computed again.
+    pub fn tell_records<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
+        self.chain.lengthen_head();
+        for record in self.chain.take_records() {
+            outlet.record(record, self.naming == Naming::Mark, now);
+        }
+        for loss in self.chain.take_losses() {
+            self.pass(loss.bytes);
+            outlet.lost(self.id, &self.found.key, loss);
+        }
+    }
+
+    /// Gives the joiner the cuts whose generations are known by now.
+    fn hand_over_cuts(&mut self) {
+        if self.cuts.is_empty() {
+            return;
+        }
+        let keys = self.chain.keys();
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.cuts).into_iter().partition(|(_, key, _)| keys.ordinal(key).is_some());
+        self.cuts = unknown;
+        let known = known.into_iter().filter_map(|(stream, key, offset)| {
+            Some((stream, Position { generation: keys.ordinal(&key)?, offset }))
+        });
+        self.joiner.replay(known.collect::<Vec<_>>());
+    }
+}
+
+/// Lets the decoder see the first line of each generation once, wherever in it reading began.
+fn sniff(decoder: &mut Decoder, sniffed: &mut Option<u32>, chain: &Chain, lines: &Lines<'_>) {
+    let generation = lines.start.generation;
+    if *sniffed == Some(generation) {
+        return;
+    }
+    *sniffed = Some(generation);
+    match chain.first_line(generation) {
+        Some(first) => decoder.sniff(first),
+        None => {
+            if let Some(first) = lines.into_iter().next() {
+                decoder.sniff(first.bytes);
+            }
+        }
+    }
+}
+
+/// The way of a line from the buffer to the outlet.
+struct Passage<'a, O> {
+    decoder: &'a mut Decoder,
+    joiner: &'a mut Joiner,
+    into: Into<'a, O>,
+    read_at: &'a [u8],
+    lines: u64,
+    malformed: u64,
+}
+
+impl<O: Outlet> Passage<'_, O> {
+    #[inline]
+    fn line(&mut self, raw: RawLine<'_>) {
+        let line = self.decoder.decode(raw, self.read_at);
+        self.lines += 1;
+        self.malformed += u64::from(line.malformed);
+        let into = &mut self.into;
+        self.joiner.push(&line, into.now, &mut |event: &Event<'_>| into.event(event));
+    }
+}
+
+/// The way of an event into the outlet.
+struct Into<'a, O> {
+    source: SourceId,
+    keys: &'a Keys,
+    key: &'a crate::event::SourceKey,
+    outlet: &'a mut O,
+    now: Instant,
+}
+
+impl<O: Outlet> Into<'_, O> {
+    #[inline]
+    fn event(&mut self, event: &Event<'_>) {
+        if event.end == End::Clock {
+            self.cut(event);
+        }
+        self.outlet.event(self.source, self.keys, event, self.now);
+    }
+
+    /// An end that the clock has set is made durable before the event leaves, so that a replay ends it there too.
+    fn cut(&mut self, event: &Event<'_>) {
+        let end = event.span.end;
+        if let Some(key) = self.keys.get(end.generation) {
+            let (source, stream) = (self.key.clone(), event.stream);
+            self.outlet.record(Record::Cut { source, key, offset: end.offset, stream }, true, self.now);
+        }
+    }
+}

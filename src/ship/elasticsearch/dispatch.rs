@@ -1,0 +1,569 @@
+//! Which batch goes next, and what its answer changes. One task owns all of this.
+//!
+//! Two kinds of doors stand before a request: one for the whole cluster, one for each target. A request that
+//! fails as a whole shuts the first, documents that may not be written to their target shut the second. While a
+//! door is ajar one request at a time goes through to find out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::backoff::{BUSY, DENIED, FLOODED, Gate, wait};
+use super::dead_letters::{DeadLetter, Store};
+use super::delivery::{Delivery, Hold, Past, Summary};
+use super::journal::Journal;
+use super::lane::{Lane, REQUIRE_DATA_STREAM, Template, bulk_path};
+use super::load::{BodyLimit, Concurrency};
+use super::press::Press;
+use super::settings::Settings;
+use super::setup::{self, Done, SetupError};
+use super::state::StateHandle;
+use super::transport::{Body, Failure, Method, Request, Transport};
+use super::verdict::{self, Reason, Reply};
+use crate::event::{Batch, Settled, Target, TargetKind, Verdict};
+use crate::observe::Metrics;
+use crate::observe::metrics::{EncodingLabel, ResultLabel, StatusLabel};
+
+/// How often a changed secret is looked for while credentials are refused.
+const SECRET_LOOK: Duration = Duration::from_millis(250);
+
+/// The order in which batches came.
+type Ticket = u64;
+
+/// All state of the output.
+pub struct Dispatch<T> {
+    transport: Arc<T>,
+    settings: Settings,
+    settled: mpsc::UnboundedSender<Settled>,
+    metrics: Arc<Metrics>,
+    journal: Journal,
+    press: Arc<Press>,
+    store: Option<Store>,
+    tickets: Ticket,
+    /// Batches that wait for their turn, in the order in which they came.
+    waiting: BTreeMap<Ticket, Delivery>,
+    /// Batches of which a request or a writing of dead letters is under way.
+    flying: HashMap<Ticket, Delivery>,
+    tasks: JoinSet<Finished>,
+    /// How many of `tasks` are bulk requests.
+    sending: usize,
+    lanes: HashMap<Arc<Target>, Lane>,
+    templates: BTreeMap<String, Template>,
+    /// The door to the cluster.
+    gate: Gate,
+    /// Whether `gate` waits for other credentials.
+    denied: bool,
+    concurrency: Concurrency,
+    limit: BodyLimit,
+    /// Parameters that this cluster does not know.
+    left_out: Vec<String>,
+}
+
+/// What a task came back with.
+enum Finished {
+    Sent(Sent, Result<(Reply, Option<Duration>), Failure>),
+    Buried { ticket: Ticket, indices: Vec<u32>, kept: usize, why: String },
+    Templates { stream: String, began: Instant, result: Result<Vec<(String, Done)>, SetupError> },
+}
+
+/// A bulk request that came back.
+struct Sent {
+    ticket: Ticket,
+    items: Vec<u32>,
+    /// The body before compression.
+    bytes: usize,
+    oversize: bool,
+    began: Instant,
+}
+
+impl<T: Transport> Dispatch<T> {
+    /// Nothing is sent before [`Dispatch::run`].
+    pub fn new(
+        transport: Arc<T>,
+        settings: Settings,
+        settled: mpsc::UnboundedSender<Settled>,
+        metrics: Arc<Metrics>,
+        state: StateHandle,
+    ) -> Self {
+        Self {
+            press: Arc::new(Press::new(settings.compression)),
+            store: settings.data_dir.as_deref().map(|folder| Store::new(folder, settings.dead_letter_bytes)),
+            concurrency: Concurrency::new(settings.in_flight),
+            journal: Journal::new(state),
+            transport,
+            settings,
+            settled,
+            metrics,
+            tickets: 0,
+            waiting: BTreeMap::new(),
+            flying: HashMap::new(),
+            tasks: JoinSet::new(),
+            sending: 0,
+            lanes: HashMap::new(),
+            templates: BTreeMap::new(),
+            gate: Gate::default(),
+            denied: false,
+            limit: BodyLimit::default(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Until `batches` is closed and all is settled.
+    pub async fn run(mut self, mut batches: mpsc::Receiver<Batch>) {
+        let mut more = true;
+        while more || !self.waiting.is_empty() || !self.flying.is_empty() {
+            let now = Instant::now();
+            self.start(now);
+            let wake = self.wakes_at(now);
+            tokio::select! {
+                batch = batches.recv(), if more => match batch {
+                    Some(batch) => self.take(batch),
+                    None => more = false,
+                },
+                Some(finished) = self.tasks.join_next() => self.finish(finished),
+                () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {
+                    if self.denied && self.transport.credentials_changed() {
+                        self.gate.hurry(Instant::now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A batch comes in. One without documents has nothing to wait for.
+    fn take(&mut self, batch: Batch) {
+        let target = batch.target.clone().filter(|_| !batch.items.is_empty());
+        let Some(target) = target else {
+            let verdicts = vec![Verdict::Dropped; batch.items.len()];
+            if !verdicts.is_empty() {
+                tracing::error!("{} documents without a target are dropped", verdicts.len());
+                self.count("dropped", verdicts.len() as u64);
+            }
+            // A ledger that is gone has no more use for verdicts: the process is ending.
+            let _ = self.settled.send(Settled { batch, verdicts });
+            return;
+        };
+        if target.kind == TargetKind::DataStream && self.settings.setup {
+            self.templates.entry(target.name.clone()).or_insert(Template::Wanted);
+        }
+        self.lanes.entry(Arc::clone(&target)).or_default().deliveries += 1;
+        self.tickets += 1;
+        self.waiting.insert(self.tickets, Delivery::new(batch, target));
+        self.tell_waiting();
+    }
+
+    /// Starts all that may be under way now.
+    fn start(&mut self, now: Instant) {
+        while self.may_ask(now)
+            && let Some((stream, template)) =
+                self.templates.iter_mut().find(|(_, template)| **template == Template::Wanted)
+        {
+            *template = Template::Asking;
+            let stream = stream.clone();
+            self.ask_for_template(stream, now);
+        }
+        while self.may_ask(now)
+            && self.sending < self.concurrency.limit()
+            && let Some(ticket) = self.next(now)
+        {
+            self.send(ticket);
+        }
+    }
+
+    /// Whether the door to the cluster is open, or ajar with nobody in it.
+    fn may_ask(&self, now: Instant) -> bool {
+        self.gate.lets_through(now) && (!self.gate.is_troubled() || self.tasks.is_empty())
+    }
+
+    /// The oldest batch that may be sent.
+    fn next(&self, now: Instant) -> Option<Ticket> {
+        let ready = |delivery: &Delivery| {
+            delivery.not_before.is_none_or(|at| at <= now)
+                && self.lanes.get(delivery.target()).is_none_or(|lane| lane.is_free(now))
+                && self.templates.get(&delivery.target().name).is_none_or(|state| *state == Template::Settled)
+        };
+        self.waiting.iter().find(|(_, delivery)| ready(delivery)).map(|(ticket, _)| *ticket)
+    }
+
+    /// When something may be started that may not now; `None` when only a batch or an answer changes anything.
+    fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let cluster = self
+            .gate
+            .opens_at(now)
+            .map(|opens| if self.denied { opens.min(now + SECRET_LOOK) } else { opens });
+        if cluster.is_some() {
+            return cluster.filter(|_| !self.waiting.is_empty());
+        }
+        let single = |delivery: &Delivery| {
+            let lane = self.lanes.get(delivery.target()).and_then(|lane| lane.gate.opens_at(now));
+            lane.max(delivery.not_before.filter(|at| *at > now))
+        };
+        self.waiting.values().filter_map(single).min()
+    }
+
+    fn ask_for_template(&mut self, stream: String, began: Instant) {
+        // Agents that start together ask one after another; later streams come when they come.
+        let jitter = if self.templates.len() == 1 { self.settings.setup_jitter } else { Duration::ZERO };
+        let (transport, retention) = (Arc::clone(&self.transport), self.settings.retention.clone());
+        self.tasks.spawn(async move {
+            sleep(jitter.mul_f64(fastrand::f64())).await;
+            let streams = [stream];
+            let result = setup::ensure(&*transport, &streams, retention.as_deref()).await;
+            let [stream] = streams;
+            Finished::Templates { stream, began, result }
+        });
+    }
+
+    fn send(&mut self, ticket: Ticket) {
+        let Some(mut delivery) = self.waiting.remove(&ticket) else { return };
+        let chunk = delivery.chunk(self.limit.get());
+        self.metrics.bytes.get_or_create(&ResultLabel { result: "truncated" }).inc_by(chunk.lost.into());
+        let path = bulk_path(delivery.target(), &self.left_out);
+        if let Some(lane) = self.lanes.get_mut(delivery.target()) {
+            lane.sending += 1;
+        }
+        self.sending += 1;
+        self.flying.insert(ticket, delivery);
+        let (transport, press, metrics) =
+            (Arc::clone(&self.transport), Arc::clone(&self.press), Arc::clone(&self.metrics));
+        self.tasks.spawn(async move {
+            let (items, bytes, oversize) = (chunk.items, chunk.body.len(), chunk.oversize);
+            let body = match tokio::task::spawn_blocking(move || press.pack(chunk.body)).await {
+                Ok(body) => body,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            count_bytes(&metrics, bytes, &body);
+            let began = Instant::now();
+            let answer = transport.send(Request { method: Method::POST, path, body }).await;
+            metrics.bulk_duration.observe(began.elapsed().as_secs_f64());
+            count_status(&metrics, answer.as_ref().ok().map(|answer| answer.status));
+            let reply = answer
+                .map(|answer| (verdict::reply(answer.status, &answer.body, items.len()), answer.retry_after));
+            Finished::Sent(Sent { ticket, items, bytes, oversize, began }, reply)
+        });
+    }
+
+    fn finish(&mut self, finished: Result<Finished, JoinError>) {
+        match finished {
+            Ok(Finished::Sent(sent, reply)) => self.sent(&sent, reply),
+            Ok(Finished::Buried { ticket, indices, kept, why }) => self.buried(ticket, &indices, kept, &why),
+            Ok(Finished::Templates { stream, began, result }) => self.templates(stream, began, result),
+            // A bug: better seen than a batch that never settles.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+        self.journal.load(self.concurrency.limit(), self.limit.get());
+        self.tell_waiting();
+    }
+
+    fn sent(&mut self, sent: &Sent, reply: Result<(Reply, Option<Duration>), Failure>) {
+        self.sending -= 1;
+        let Some(mut delivery) = self.flying.remove(&sent.ticket) else { return };
+        let target = Arc::clone(delivery.target());
+        if let Some(lane) = self.lanes.get_mut(&target) {
+            lane.sending -= 1;
+        }
+        let now = Instant::now();
+        let judged = match reply {
+            Ok((reply, retry_after)) => self.judge(&mut delivery, sent, reply, retry_after, now),
+            Err(failure) => self.failed(&mut delivery, sent, &failure, now),
+        };
+        let dead = match judged {
+            Judged::Answered(summary) => self.answered(&mut delivery, &target, summary, sent.began, now),
+            Judged::FirstRefused(reason) => {
+                self.journal.refused(&target, &reason);
+                delivery.refuse_first(&reason).into_iter().collect()
+            }
+            Judged::Again => Vec::new(),
+        };
+        if dead.is_empty() {
+            self.put_back(sent.ticket, delivery);
+        } else {
+            self.flying.insert(sent.ticket, delivery);
+            self.bury(sent.ticket, dead);
+        }
+    }
+
+    /// There is no answer.
+    fn failed(&mut self, delivery: &mut Delivery, sent: &Sent, failure: &Failure, now: Instant) -> Judged {
+        let why = failure.to_string();
+        match failure {
+            Failure::Credentials(_) => return self.denied(sent.began, now, &why),
+            Failure::Connect(_) => {}
+            Failure::NoAnswer(_) => delivery.past = Past::Doubtful,
+            Failure::TooLong(_) => {
+                delivery.past = Past::Doubtful;
+                delivery.halve(sent.items.len());
+            }
+        }
+        self.trouble(sent, now, None, &why)
+    }
+
+    /// The table of replies: what each does to the doors.
+    fn judge(
+        &mut self,
+        delivery: &mut Delivery,
+        sent: &Sent,
+        reply: Reply,
+        retry_after: Option<Duration>,
+        now: Instant,
+    ) -> Judged {
+        let target = &Arc::clone(delivery.target());
+        match reply {
+            Reply::Items(outcomes) => {
+                self.open(sent, now);
+                Judged::Answered(delivery.answered(&sent.items, outcomes))
+            }
+            Reply::TooLarge if sent.oversize => Judged::FirstRefused(too_large(sent.bytes)),
+            Reply::TooLarge if self.limit.refused(sent.bytes) => {
+                tracing::info!("a body of {} bytes is too large here: smaller ones from now on", sent.bytes);
+                Judged::Again
+            }
+            Reply::TooLarge => self.closed(target, sent, now, &format!("413 for only {} bytes", sent.bytes)),
+            // Several requests may have met it at once.
+            Reply::UnknownParameter(name) if name == REQUIRE_DATA_STREAM => {
+                if !self.left_out.contains(&name) {
+                    self.left_out.push(name);
+                }
+                Judged::Again
+            }
+            Reply::UnknownParameter(name) => {
+                self.closed(target, sent, now, &format!("unknown parameter {name}"))
+            }
+            Reply::Unreadable(reason) if sent.items.len() == 1 => Judged::FirstRefused(reason),
+            Reply::Unreadable(reason) => {
+                delivery.halve(sent.items.len());
+                self.pause(delivery, now);
+                self.journal.refused(target, &reason);
+                Judged::Again
+            }
+            Reply::Denied(why) => self.denied(sent.began, now, &why),
+            Reply::Closed(why) => self.closed(target, sent, now, &why),
+            Reply::Busy(why) => {
+                self.concurrency.refused(sent.began, now);
+                self.trouble(sent, now, retry_after, &why)
+            }
+            Reply::Trouble { why, doubtful, .. } => {
+                if doubtful {
+                    delivery.past = Past::Doubtful;
+                }
+                self.trouble(sent, now, retry_after, &why)
+            }
+        }
+    }
+
+    /// Something was carried out.
+    fn open(&mut self, sent: &Sent, now: Instant) {
+        self.gate.open();
+        self.denied = false;
+        self.journal.taken(now);
+        self.concurrency.taken(sent.began, now);
+        self.limit.taken(sent.bytes);
+    }
+
+    fn trouble(&mut self, sent: &Sent, now: Instant, retry_after: Option<Duration>, why: &str) -> Judged {
+        self.gate.fail(sent.began, now, BUSY, retry_after);
+        self.journal.trouble(now, why);
+        Judged::Again
+    }
+
+    fn denied(&mut self, began: Instant, now: Instant, why: &str) -> Judged {
+        self.gate.fail(began, now, DENIED, None);
+        self.denied = true;
+        let why = format!(
+            "{why}; check the credentials, and that their role has create_doc and auto_configure on what is written to"
+        );
+        self.journal.trouble(now, &why);
+        Judged::Again
+    }
+
+    /// This target alone is shut.
+    fn closed(&mut self, target: &Arc<Target>, sent: &Sent, now: Instant, why: &str) -> Judged {
+        if let Some(lane) = self.lanes.get_mut(target) {
+            lane.gate.fail(sent.began, now, BUSY, None);
+        }
+        self.journal.held(target, Hold::Closed, why);
+        Judged::Again
+    }
+
+    /// Waits before the batch is sent again, for single documents' sake.
+    fn pause(&mut self, delivery: &mut Delivery, now: Instant) {
+        delivery.tries = delivery.tries.saturating_add(1);
+        delivery.not_before = Some(now + wait(delivery.tries, BUSY));
+    }
+
+    /// Counts what became of the documents, and gives back what is to be kept as dead letters.
+    fn answered(
+        &mut self,
+        delivery: &mut Delivery,
+        target: &Arc<Target>,
+        summary: Summary,
+        began: Instant,
+        now: Instant,
+    ) -> Vec<(u32, DeadLetter)> {
+        self.count("shipped", summary.stored);
+        self.count("duplicate", summary.duplicates);
+        self.metrics.failure_store.inc_by(summary.set_aside);
+        if summary.duplicates > 0 {
+            self.journal.duplicates(target, summary.duplicates, delivery.past, now);
+        }
+        for reason in &summary.refused {
+            self.journal.refused(target, reason);
+        }
+        if summary.busy > 0 {
+            self.concurrency.refused(began, now);
+            self.pause(delivery, now);
+        } else {
+            delivery.tries = 0;
+            delivery.not_before = None;
+        }
+        let lane = self.lanes.get_mut(target);
+        match (summary.held, lane) {
+            (Some((hold, reason)), Some(lane)) => {
+                let most = if hold == Hold::Flooded { FLOODED } else { BUSY };
+                lane.gate.fail(began, now, most, None);
+                self.journal.held(target, hold, &reason.line());
+            }
+            (None, Some(lane)) => {
+                lane.gate.open();
+                self.journal.released(target);
+            }
+            (_, None) => {}
+        }
+        summary.dead
+    }
+
+    /// Writes dead letters, which must be durable before their verdict.
+    fn bury(&mut self, ticket: Ticket, dead: Vec<(u32, DeadLetter)>) {
+        let (indices, letters): (Vec<u32>, Vec<DeadLetter>) = dead.into_iter().unzip();
+        let store = self.store.clone();
+        self.tasks.spawn_blocking(move || {
+            let (kept, why) = match store.map(|store| store.keep(&letters)) {
+                Some(Ok(kept)) => (kept, "the folder of dead letters is full".to_owned()),
+                Some(Err(error)) => (0, error.to_string()),
+                None => (0, "there is no data_dir to keep them in".to_owned()),
+            };
+            Finished::Buried { ticket, indices, kept, why }
+        });
+    }
+
+    fn buried(&mut self, ticket: Ticket, indices: &[u32], kept: usize, why: &str) {
+        let Some(mut delivery) = self.flying.remove(&ticket) else { return };
+        let (kept, dropped) = indices.split_at(kept.min(indices.len()));
+        delivery.buried(kept, Verdict::DeadLetter);
+        delivery.buried(dropped, Verdict::Dropped);
+        self.count("dead_letter", kept.len() as u64);
+        self.count("dropped", dropped.len() as u64);
+        if !dropped.is_empty() {
+            self.journal.dropped(delivery.target(), dropped.len(), why);
+        }
+        self.put_back(ticket, delivery);
+    }
+
+    /// Settles a batch that is done; another waits for its next turn.
+    fn put_back(&mut self, ticket: Ticket, delivery: Delivery) {
+        if !delivery.is_done() {
+            self.waiting.insert(ticket, delivery);
+            return;
+        }
+        let target = Arc::clone(delivery.target());
+        let _ = self.settled.send(delivery.settled());
+        if let Some(lane) = self.lanes.get_mut(&target) {
+            lane.deliveries -= 1;
+            if lane.deliveries == 0 {
+                self.lanes.remove(&target);
+                self.journal.released(&target);
+            }
+        }
+    }
+
+    fn templates(&mut self, stream: String, began: Instant, result: Result<Vec<(String, Done)>, SetupError>) {
+        let next = match result {
+            Ok(done) => {
+                for (name, done) in done.iter().filter(|(_, done)| *done != Done::Unchanged) {
+                    tracing::info!("template {name}: {done}");
+                }
+                self.gate.open();
+                Template::Settled
+            }
+            Err(error @ SetupError::Trouble { .. }) => {
+                let now = Instant::now();
+                self.gate.fail(began, now, BUSY, None);
+                self.journal.trouble(now, &error.to_string());
+                Template::Wanted
+            }
+            // Without it documents are indexed as the cluster guesses, which is better than not at all.
+            Err(error) => {
+                tracing::warn!("{error}; going on without");
+                if matches!(error, SetupError::Denied { .. }) {
+                    self.settings.setup = false;
+                }
+                Template::Settled
+            }
+        };
+        self.templates.insert(stream, next);
+        if !self.settings.setup {
+            self.templates.values_mut().for_each(|template| *template = Template::Settled);
+        }
+    }
+
+    /// Tells the state what waits for held targets.
+    fn tell_waiting(&self) {
+        let mut bytes: HashMap<Arc<Target>, usize> = HashMap::new();
+        if self.journal.holds_any() {
+            for delivery in self.waiting.values().chain(self.flying.values()) {
+                let troubled = self.lanes.get(delivery.target()).is_some_and(|lane| lane.gate.is_troubled());
+                if troubled {
+                    *bytes.entry(Arc::clone(delivery.target())).or_default() += delivery.bytes();
+                }
+            }
+        }
+        self.journal.waiting(&bytes, self.settings.held_bytes);
+    }
+
+    fn count(&self, result: &'static str, by: u64) {
+        self.metrics.events.get_or_create(&ResultLabel { result }).inc_by(by);
+    }
+}
+
+/// What a reply means for its batch.
+enum Judged {
+    /// Each document has its outcome.
+    Answered(Summary),
+    /// The first of the documents sent is refused for good.
+    FirstRefused(Reason),
+    /// All of it is to be sent again.
+    Again,
+}
+
+fn too_large(bytes: usize) -> Reason {
+    let words = format!("{bytes} bytes are too large here, and nothing of it could be cut");
+    Reason { status: 413, kind: "too_large".into(), words }
+}
+
+fn count_bytes(metrics: &Metrics, plain: usize, body: &Body) {
+    if let Body::Bulk { bytes, .. } = body {
+        let wire = bytes.len();
+        for (encoding, bytes) in [("plain", plain), ("wire", wire)] {
+            metrics.bulk_bytes.get_or_create(&EncodingLabel { encoding }).inc_by(bytes as u64);
+        }
+    }
+}
+
+fn count_status(metrics: &Metrics, status: Option<u16>) {
+    let status = match status {
+        Some(200..=299) => "2xx",
+        Some(429) => "429",
+        Some(400..=499) => "4xx",
+        Some(500..=599) => "5xx",
+        _ => "error",
+    };
+    metrics.bulk_requests.get_or_create(&StatusLabel { status }).inc();
+}

@@ -1,0 +1,390 @@
+//! A log as an ordered chain of generations: what rotation has made of it, oldest first, the live one last.
+//!
+//! The chain holds its files open from the moment it sees them, so that nothing that is unlinked meanwhile is lost,
+//! and reads them in order, each to its end before the next begins.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::generation::{Generation, Got, LongLine, Name, State};
+use super::identity::{HEAD_MAX, Head, Naming, mint};
+use super::lines::Lines;
+use super::place::{Anchor, Place};
+use super::resume::{Resume, StartAt};
+use crate::event::{GenerationKey, Position, Record, SourceKey, Span};
+
+/// How long after a younger generation was seen the older one may still be written to, where nobody tells that
+/// it was closed. The runtime reopens within milliseconds.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// How long an unlinked file without a successor is held after its last byte: the runtime may write on to it until
+/// the kubelet's next check (10 s apart by default) makes it reopen.
+const UNLINKED: Duration = Duration::from_secs(30);
+
+/// How many finished generations are remembered, so that their files are not taken for new ones.
+const FINISHED: usize = 16;
+
+/// Bytes that are gone before they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// How many, as far as is known.
+    pub bytes: u64,
+    /// Why, as the metric's label says it.
+    pub reason: &'static str,
+}
+
+/// What a turn at a log gave.
+pub enum Turn<'b> {
+    /// Whole lines.
+    Lines(Lines<'b>),
+    /// One line that was longer than the buffer.
+    Long(Span, LongLine),
+    /// Progress, but no line yet: take another turn.
+    Progress,
+    /// Nothing more for now.
+    End,
+    /// The log's folder must be looked at ([`Chain::survey`]) before reading can go on.
+    Survey,
+}
+
+/// A log.
+pub struct Chain {
+    pub(super) source: SourceKey,
+    pub(super) naming: Naming,
+    pub(super) live: PathBuf,
+    pub(super) max_line: usize,
+    /// Oldest first; the front is the one being read.
+    pub(super) generations: VecDeque<Generation>,
+    /// What was read to its end, oldest first, bounded.
+    pub(super) finished: VecDeque<Finished>,
+    /// What the checkpoint knows, until the first survey has used it.
+    pub(super) resume: Option<Resume>,
+    next_ordinal: u32,
+    /// The end of the youngest generation that was read to its end.
+    last: Option<(Position, GenerationKey)>,
+    /// The names of the generations that events may begin or end in, oldest first.
+    keys: Keys,
+    pub(super) records: Vec<Record>,
+    pub(super) losses: Vec<Loss>,
+}
+
+/// A generation that was read to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finished {
+    pub(super) name: Name,
+    /// Its size.
+    pub(super) end: u64,
+    /// Its last bytes.
+    pub(super) anchor: Anchor,
+}
+
+/// The names of a log's generations by their ordinals.
+#[derive(Debug, Default)]
+pub struct Keys(VecDeque<(u32, GenerationKey)>);
+
+impl Keys {
+    /// The name of a generation that lines were given out of. A generation has one before its first line.
+    pub fn get(&self, ordinal: u32) -> Option<GenerationKey> {
+        self.0.iter().rev().find(|(known, _)| *known == ordinal).map(|(_, key)| *key)
+    }
+
+    /// The ordinal of a name.
+    pub fn ordinal(&self, key: &GenerationKey) -> Option<u32> {
+        self.0.iter().find(|(_, known)| known == key).map(|(ordinal, _)| *ordinal)
+    }
+}
+
+/// How many files of a log are held, by what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldFiles {
+    /// Written to.
+    pub active: u64,
+    /// Rotated and not yet read to their end.
+    pub rotated: u64,
+    /// Unlinked and not yet read to their end.
+    pub deleted: u64,
+    /// Bytes in all of them, beyond what was read.
+    pub unread_bytes: u64,
+}
+
+impl Chain {
+    /// A chain without files yet: [`Chain::survey`] finds them. Lines longer than `max_line` bytes are cut.
+    pub fn new(source: SourceKey, naming: Naming, live: PathBuf, max_line: usize, resume: Resume) -> Self {
+        Self {
+            source,
+            naming,
+            live,
+            max_line,
+            generations: VecDeque::new(),
+            finished: VecDeque::new(),
+            resume: Some(resume),
+            next_ordinal: 0,
+            last: None,
+            keys: Keys::default(),
+            records: Vec::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    /// A chain over a stream that has no file, such as standard input.
+    ///
+    /// # Errors
+    /// When the system has no randomness for its name.
+    pub fn stream(
+        source: SourceKey,
+        input: impl io::Read + Send + 'static,
+        max_line: usize,
+    ) -> io::Result<Self> {
+        let mut chain = Self::new(source, Naming::Mark, PathBuf::new(), max_line, Resume::default());
+        chain.resume = None;
+        chain.append(Generation {
+            ordinal: 0,
+            name: Some(Name { key: mint()?, head: Head::default() }),
+            state: State::Closed,
+            path: PathBuf::new(),
+            device: 0,
+            inode: 0,
+            packed: true,
+            place: Place::stream(input),
+            first_line: Vec::new(),
+            offset: 0,
+            anchor: Anchor::NONE,
+            long: None,
+            end_seen: 0,
+        });
+        Ok(chain)
+    }
+
+    /// The live path.
+    pub fn live(&self) -> &Path {
+        &self.live
+    }
+
+    /// Points the chain elsewhere: a link has changed its target.
+    pub fn set_live(&mut self, live: PathBuf) {
+        self.live = live;
+    }
+
+    /// Whether no file is held: all is read, and nothing is there any more.
+    pub fn is_empty(&self) -> bool {
+        self.generations.is_empty()
+    }
+
+    /// Whether a file with this device and inode is held.
+    pub fn holds_inode(&self, device: u64, inode: u64) -> bool {
+        self.generations.iter().any(|held| (held.device, held.inode) == (device, inode))
+    }
+
+    /// The names of the generations that given-out lines came from.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The next byte that is not given out; `None` before any file was seen.
+    pub fn position(&self) -> Option<Position> {
+        match self.generations.front() {
+            Some(front) => Some(Position { generation: front.ordinal, offset: front.low() }),
+            None => self.last.map(|(position, _)| position),
+        }
+    }
+
+    /// The memory held by an unfinished long line.
+    pub fn held_bytes(&self) -> usize {
+        self.generations.front().and_then(|front| front.long.as_ref()).map_or(0, LongLine::held_bytes)
+    }
+
+    /// The first line of a generation in whose middle reading began, without its newline; `None` where reading
+    /// begins or began with it.
+    pub fn first_line(&self, ordinal: u32) -> Option<&[u8]> {
+        let generation = self.generations.iter().find(|held| held.ordinal == ordinal)?;
+        (!generation.first_line.is_empty()).then_some(&generation.first_line[..])
+    }
+
+    /// How a position is remembered: the generation's name, the offset, and the anchor there. Names of older
+    /// generations are forgotten. `None` when nothing with a name was read yet.
+    pub fn durable(&mut self, position: Position) -> Option<(GenerationKey, u64, u64)> {
+        while self.keys.0.len() > 1 && self.keys.0[1].0 <= position.generation {
+            self.keys.0.pop_front();
+        }
+        let Some(key) = self.keys.get(position.generation) else {
+            // A generation without a name yet: nothing of it was given out, so all before it is what can be said.
+            let (last, key) = self.last?;
+            return Some((key, last.offset, 0));
+        };
+        let held = self.generations.iter().find(|held| held.ordinal == position.generation);
+        let anchor = match (self.naming, held) {
+            // What was read, not what the file holds by now: it may have been truncated meanwhile.
+            (Naming::Mark, Some(held)) if held.offset == position.offset => held.anchor.hash(),
+            (Naming::Mark, Some(held)) => held.place.anchor_hash(position.offset),
+            _ => 0,
+        };
+        Some((key, position.offset, anchor))
+    }
+
+    /// What the checkpoint should know of new generations; each is told once.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// What is known to be lost; each loss is told once.
+    pub fn take_losses(&mut self) -> Vec<Loss> {
+        std::mem::take(&mut self.losses)
+    }
+
+    /// Tells that nobody has the file at `path` open for writing any more. Only for a rotated file is that for good.
+    pub fn closed(&mut self, path: &Path) {
+        for generation in &mut self.generations {
+            if generation.path == path && matches!(generation.state, State::Rotated { .. }) {
+                generation.state = State::Closed;
+            }
+        }
+    }
+
+    /// Nothing will be written any more (the end of a drain, of `skidder logs`): unfinished lines are whole.
+    pub fn close_all(&mut self) {
+        for generation in &mut self.generations {
+            generation.state = State::Closed;
+        }
+    }
+
+    /// Closes all files. The next survey begins with what is written after it.
+    pub fn let_go(&mut self) {
+        self.generations.clear();
+        self.resume = Some(Resume::fresh(StartAt::End));
+    }
+
+    /// Whether a look at the open files shows something new to read or to do.
+    pub fn has_news(&self, now: Instant) -> bool {
+        let Some(front) = self.generations.front() else { return false };
+        match (front.place.stat(), front.state) {
+            (_, State::Closed | State::Truncated) | (None, _) => true,
+            (Some(stat), _) if stat.size != front.end_seen => true,
+            (Some(stat), State::Live) => stat.links == 0,
+            (Some(_), State::Rotated { since }) => now >= since + self.patience(),
+        }
+    }
+
+    /// When a rotated file will be taken for closed, if nobody tells before.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.generations.front()?.state {
+            State::Rotated { since } => Some(since + self.patience()),
+            _ => None,
+        }
+    }
+
+    /// The files held.
+    pub fn held_files(&self) -> HeldFiles {
+        let mut held = HeldFiles::default();
+        for generation in &self.generations {
+            let stat = generation.place.stat();
+            match (generation.state, stat) {
+                (_, Some(stat)) if stat.links == 0 => held.deleted += 1,
+                (State::Live, _) => held.active += 1,
+                _ => held.rotated += 1,
+            }
+            held.unread_bytes += stat.map_or(0, |stat| stat.size.saturating_sub(generation.low()));
+        }
+        held
+    }
+
+    /// Reads on: one buffer at the most.
+    ///
+    /// # Errors
+    /// When a file cannot be read; a later turn tries again.
+    pub fn turn<'b>(&mut self, buffer: &'b mut [u8], now: Instant) -> io::Result<Turn<'b>> {
+        self.close_what_is_quiet(now);
+        let max_line = self.max_line;
+        let Some(front) = self.generations.front_mut() else { return Ok(Turn::End) };
+        // Decided before the last read: what comes after it was closed cannot come.
+        let closed = match front.state {
+            State::Truncated => return Ok(Turn::Survey),
+            state => state == State::Closed,
+        };
+        if front.name.is_none() && !self.name_front()? && !closed {
+            return Ok(Turn::End);
+        }
+        let Some(front) = self.generations.front_mut() else { return Ok(Turn::End) };
+        match front.read(buffer, max_line, closed)? {
+            Got::Lines(lines) => Ok(Turn::Lines(lines)),
+            Got::Long(span, long) => Ok(Turn::Long(span, long)),
+            Got::Part => Ok(Turn::Progress),
+            Got::Truncated => {
+                front.state = State::Truncated;
+                Ok(Turn::Survey)
+            }
+            Got::End if closed => {
+                self.finish_front();
+                Ok(Turn::Progress)
+            }
+            Got::End => Ok(Turn::End),
+        }
+    }
+
+    /// Appends a generation as the youngest.
+    pub(super) fn append(&mut self, mut generation: Generation) {
+        generation.ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        if let Some(key) = generation.key() {
+            self.keys.0.push_back((generation.ordinal, key));
+        }
+        self.generations.push_back(generation);
+    }
+
+    /// A name for the front, from what it holds by now. Returns whether it has one.
+    fn name_front(&mut self) -> io::Result<bool> {
+        let Some(front) = self.generations.front_mut() else { return Ok(false) };
+        let closed = front.state == State::Closed;
+        let Some(name) = super::survey::name_of(&self.source, self.naming, front, closed)? else {
+            return Ok(false);
+        };
+        front.name = Some(name);
+        self.keys.0.push_back((front.ordinal, name.key));
+        let record = super::survey::record(&self.source, front, name);
+        self.records.push(record);
+        Ok(true)
+    }
+
+    /// A plain file that had been short when it got its name can be told better by now.
+    pub fn lengthen_head(&mut self) {
+        let Some(front) = self.generations.front_mut() else { return };
+        let Some(name) = front.name else { return };
+        let short = (name.head.len as usize) < HEAD_MAX && u64::from(name.head.len) < front.offset;
+        if self.naming != Naming::Mark || !short || front.packed {
+            return;
+        }
+        if let Ok(head) = super::survey::head_of(front) {
+            let name = Name { head, ..name };
+            front.name = Some(name);
+            self.records.push(super::survey::record(&self.source, front, name));
+        }
+    }
+
+    /// A rotated file that nobody can be writing to any more is closed.
+    fn close_what_is_quiet(&mut self, now: Instant) {
+        let patience = self.patience();
+        let Some(front) = self.generations.front_mut() else { return };
+        let unlinked = |front: &Generation| front.place.stat().is_some_and(|stat| stat.links == 0);
+        match front.state {
+            State::Rotated { since } if now >= since + patience => front.state = State::Closed,
+            State::Live if unlinked(front) => front.state = State::Rotated { since: now },
+            _ => {}
+        }
+    }
+
+    /// How long the front may be quiet before it is taken for closed.
+    fn patience(&self) -> Duration {
+        if self.generations.len() > 1 { CLOSING } else { UNLINKED }
+    }
+
+    pub(super) fn finish_front(&mut self) {
+        let Some(front) = self.generations.pop_front() else { return };
+        let Some(name) = front.name else { return };
+        self.last = Some((Position { generation: front.ordinal, offset: front.offset }, name.key));
+        self.finished.push_back(Finished { name, end: front.offset, anchor: front.anchor });
+        if self.finished.len() > FINISHED {
+            self.finished.pop_front();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the checkpoint knows of a log when the agent starts.
+
+use super::identity::Head;
+use crate::event::GenerationKey;
+
+/// Where reading begins in a log that was never seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the first byte of the oldest generation.
+    #[default]
+    Beginning,
+    /// At the end of what is there.
+    End,
+}
+
+/// A generation that the checkpoint knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its name in document ids.
+    pub key: GenerationKey,
+    /// How to know it again.
+    pub head: Head,
+    /// Where it was last seen.
+    pub device: u64,
+    /// Where it was last seen.
+    pub inode: u64,
+    /// From where it is to be read when nothing of it was acknowledged.
+    pub start: u64,
+}
+
+/// How far a log was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The generation.
+    pub key: GenerationKey,
+    /// The lowest byte that was not acknowledged.
+    pub offset: u64,
+    /// A hash of the bytes before it; 0 for none.
+    pub anchor: u64,
+}
+
+/// What the checkpoint knows of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// The generations, oldest first.
+    pub known: Vec<Known>,
+    /// How far it was acknowledged; `None` when nothing was.
+    pub reached: Option<Reached>,
+    /// Where to begin when the log is not known.
+    pub start_at: StartAt,
+}
+
+impl Resume {
+    /// A log that was never seen.
+    pub fn fresh(start_at: StartAt) -> Self {
+        Self { start_at, ..Self::default() }
+    }
+
+    /// Whether the log was seen before.
+    pub fn is_known(&self) -> bool {
+        !self.known.is_empty() || self.reached.is_some()
+    }
+}

@@ -1,0 +1,345 @@
+//! What lies in a log's folder, held against what the chain knows.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::chain::{Chain, Finished, Loss};
+use super::generation::{Generation, Name, State};
+use super::identity::{self, Head, Naming, first_bytes, mint, name_from_first_line};
+use super::place::{Anchor, Place};
+use super::resume::{Known, Reached, Resume, StartAt};
+use crate::event::{GenerationFile, Record, SourceKey};
+
+/// What a file turned out to be.
+enum Opened {
+    /// One that was read to its end, or that is held under another inode: an unpacked file that is packed by now.
+    Known,
+    /// The one at which the checkpoint stands: all older ones are done.
+    Resumed(Generation),
+    /// One that was not seen before.
+    New(Generation),
+}
+
+impl Chain {
+    /// Takes in what lies in the log's folder (`files`, oldest first) just now: opens what is new, follows what was
+    /// renamed. Returns what could not be opened; it is tried again at the next survey.
+    pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Vec<(PathBuf, io::Error)> {
+        let mut problems = Vec::new();
+        self.follow_renames(files);
+        self.recover_truncated(files);
+        let mut fresh = VecDeque::new();
+        // From the youngest back to the first that is known: all before that one are known too.
+        for file in files.iter().rev() {
+            if self.holds_inode(file.device, file.inode) {
+                break;
+            }
+            match self.open(file) {
+                Ok(Opened::Known) => break,
+                Ok(Opened::Resumed(generation)) => {
+                    fresh.push_front(generation);
+                    break;
+                }
+                Ok(Opened::New(generation)) => fresh.push_front(generation),
+                // Renamed or unlinked since it was listed: the folder's next notification tells more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => problems.push((file.path.clone(), error)),
+            }
+        }
+        self.end_resuming(&mut fresh, !files.is_empty());
+        for generation in fresh {
+            if let Some(name) = generation.name {
+                self.records.push(record(&self.source, &generation, name));
+            }
+            self.append(generation);
+        }
+        self.settle_states(now);
+        problems
+    }
+
+    /// Held files keep their inode whatever they are called.
+    fn follow_renames(&mut self, files: &[GenerationFile]) {
+        for file in files {
+            for held in &mut self.generations {
+                if (held.device, held.inode) == (file.device, file.inode) {
+                    held.path.clone_from(&file.path);
+                }
+            }
+        }
+    }
+
+    /// All but the youngest have a successor. Of those, all but the last are closed: its own successor was rotated
+    /// away already.
+    fn settle_states(&mut self, now: Instant) {
+        let count = self.generations.len();
+        for (index, generation) in self.generations.iter_mut().enumerate() {
+            match generation.state {
+                State::Live if index + 2 < count => generation.state = State::Closed,
+                State::Live if index + 1 < count => generation.state = State::Rotated { since: now },
+                State::Rotated { .. } if index + 2 < count => generation.state = State::Closed,
+                _ => {}
+            }
+        }
+    }
+
+    /// Opens a file and finds out what it is.
+    fn open(&self, listed: &GenerationFile) -> io::Result<Opened> {
+        let file = File::open(&listed.path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
+        let first = first_bytes(&file, listed.packed)?;
+        let found = Found { file, device: meta.dev(), inode: meta.ino(), size: meta.size(), first, listed };
+        let name = match self.naming {
+            Naming::FirstLine => found.name_by_first_line(&self.source),
+            Naming::Mark => self.known_by_head(&found),
+        };
+        let finished = |name: &Name| self.finished.iter().any(|done| done.name.key == name.key);
+        let held = |name: &Name| self.generations.iter().any(|held| held.key() == Some(name.key));
+        if name.as_ref().is_some_and(|name| finished(name) || held(name)) {
+            return Ok(Opened::Known);
+        }
+        let resume = self.resume.as_ref();
+        if let (Some(name), Some(reached)) = (name, resume.and_then(|resume| resume.reached))
+            && name.key == reached.key
+        {
+            return found.opened(Some(name), reached.offset).map(Opened::Resumed);
+        }
+        let start = resume.and_then(|resume| start_of(resume, name)).unwrap_or(0);
+        let name = match (name, self.naming) {
+            (None, Naming::Mark) if !found.first.is_empty() => {
+                Some(Name { key: mint()?, head: Head::of(&found.first) })
+            }
+            (name, _) => name,
+        };
+        found.opened(name, start).map(Opened::New)
+    }
+
+    /// Of plain files, which known one this is: the same inode first, then the same content.
+    fn known_by_head(&self, found: &Found<'_>) -> Option<Name> {
+        let resume = self.resume.as_ref();
+        let known = resume.map_or(&[][..], |resume| &resume.known);
+        let reached = resume.and_then(|resume| resume.reached);
+        let same_inode = |known: &&Known| (known.device, known.inode) == (found.device, found.inode);
+        let same_content = |known: &&Known| known.head.len > 0 && found.continues(known, reached);
+        let by_inode = known.iter().rev().find(|known| same_inode(known) && found.continues(known, reached));
+        let known = by_inode.or_else(|| known.iter().rev().find(same_content));
+        let finished = || self.finished.iter().rev().find(|done| found.is_still(done)).map(|done| done.name);
+        known.map(|known| Name { key: known.key, head: known.head }).or_else(finished)
+    }
+
+    /// The first survey that saw files has used what the checkpoint knows.
+    fn end_resuming(&mut self, fresh: &mut VecDeque<Generation>, saw_files: bool) {
+        if !saw_files {
+            return;
+        }
+        let Some(resume) = self.resume.take() else { return };
+        if let (false, StartAt::End) = (resume.is_known(), resume.start_at) {
+            // Never seen before, and only what comes is wanted: the youngest counts, from its end.
+            fresh.drain(..fresh.len().saturating_sub(1));
+            if let Some(live) = fresh.front_mut() {
+                start_at_end(live);
+            }
+        }
+        let found = |reached: Reached| fresh.iter().any(|generation| generation.key() == Some(reached.key));
+        if resume.reached.is_some_and(|reached| !found(reached)) {
+            // How much it still grew before it vanished nobody knows.
+            self.losses.push(Loss { bytes: 0, reason: "rotated_away" });
+        }
+    }
+
+    /// A truncated generation goes on in its copy, if there is one (logrotate's `copytruncate`).
+    fn recover_truncated(&mut self, files: &[GenerationFile]) {
+        let Some(front) = self.generations.front_mut() else { return };
+        if front.state != State::Truncated {
+            return;
+        }
+        if let Some(long) = front.long.take() {
+            // The copy holds the long line from its beginning.
+            (front.offset, front.anchor) = (long.start(), Anchor::NONE);
+        }
+        let copy = files.iter().rev().find_map(|file| {
+            let same_file = (file.device, file.inode) == (front.device, front.inode);
+            if same_file { None } else { copy_of(front, file).ok().flatten() }
+        });
+        match copy {
+            Some((place, path, device, inode)) => {
+                front.packed = matches!(place, Place::Forward(_));
+                (front.place, front.path, front.device, front.inode) = (place, path, device, inode);
+                front.state = State::Closed;
+            }
+            None => {
+                let bytes = front.end_seen.saturating_sub(front.low());
+                self.losses.push(Loss { bytes, reason: "truncated" });
+                self.finish_front();
+            }
+        }
+    }
+}
+
+/// A file that was just opened.
+struct Found<'a> {
+    file: File,
+    device: u64,
+    inode: u64,
+    size: u64,
+    first: Vec<u8>,
+    listed: &'a GenerationFile,
+}
+
+impl Found<'_> {
+    fn name_by_first_line(&self, source: &SourceKey) -> Option<Name> {
+        let key = name_from_first_line(source, &self.first)?;
+        Some(Name { key, head: Head::of(&self.first) })
+    }
+
+    /// Whether this file can be the known one: it begins as that did, and where that was read to, it has the same
+    /// bytes.
+    fn continues(&self, known: &Known, reached: Option<Reached>) -> bool {
+        if !known.head.begins(&self.first) {
+            return false;
+        }
+        match reached {
+            Some(reached) if reached.key == known.key && !self.listed.packed => {
+                let same =
+                    || identity::anchor(&self.file, reached.offset).is_ok_and(|hash| hash == reached.anchor);
+                self.size >= reached.offset && (reached.anchor == 0 || same())
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether this file is one that was read to its end, and nothing was added.
+    fn is_still(&self, done: &Finished) -> bool {
+        let same_end = || self.size == done.end && done.anchor.stands_in(&self.file, done.end);
+        done.end > 0 && done.name.head.begins(&self.first) && (self.listed.packed || same_end())
+    }
+
+    fn opened(mut self, name: Option<Name>, offset: u64) -> io::Result<Generation> {
+        let first_line = match memchr::memchr(b'\n', &self.first) {
+            Some(newline) if offset > 0 => {
+                self.first.truncate(newline);
+                self.first
+            }
+            _ => Vec::new(),
+        };
+        let (place, anchor) = if self.listed.packed {
+            (Place::packed(self.file, offset)?, Anchor::NONE)
+        } else {
+            // A file that is shorter than what was acknowledged of it is read from its end.
+            let offset = offset.min(self.size);
+            let anchor = Anchor::read(&self.file, offset)?;
+            (Place::Plain(self.file), anchor)
+        };
+        let offset = if self.listed.packed { offset } else { offset.min(self.size) };
+        Ok(Generation {
+            ordinal: 0,
+            name,
+            state: if self.listed.packed { State::Closed } else { State::Live },
+            path: self.listed.path.clone(),
+            device: self.device,
+            inode: self.inode,
+            packed: self.listed.packed,
+            place,
+            first_line,
+            offset,
+            anchor,
+            long: None,
+            end_seen: 0,
+        })
+    }
+}
+
+/// A place that goes on where a truncated file was left.
+type Copy = (Place, PathBuf, u64, u64);
+
+/// Whether a file is a copy of what a truncated one held: the same head, the same bytes before the offset.
+fn copy_of(truncated: &Generation, file: &GenerationFile) -> io::Result<Option<Copy>> {
+    let Some(name) = truncated.name else { return Ok(None) };
+    let opened = File::open(&file.path)?;
+    let begins_alike = name.head.begins(&first_bytes(&opened, file.packed)?);
+    if !begins_alike {
+        return Ok(None);
+    }
+    let place = if file.packed {
+        Place::packed(opened, truncated.offset)?
+    } else {
+        if !truncated.anchor.stands_in(&opened, truncated.offset) {
+            return Ok(None);
+        }
+        Place::Plain(opened)
+    };
+    Ok(Some((place, file.path.clone(), file.device, file.inode)))
+}
+
+/// From where a generation that is known but was not acknowledged is read: none for one that is not known.
+fn start_of(resume: &Resume, name: Option<Name>) -> Option<u64> {
+    let key = name?.key;
+    resume.known.iter().find(|known| known.key == key).map(|known| known.start)
+}
+
+/// Moves a generation that was just opened to the end of its last whole line.
+fn start_at_end(generation: &mut Generation) {
+    const LOOK_BACK: u64 = 64 * 1024;
+    let Place::Plain(file) = &generation.place else { return };
+    let Ok(size) = file.metadata().map(|meta| meta.size()) else { return };
+    let from = size.saturating_sub(LOOK_BACK);
+    let mut tail = vec![0; (size - from) as usize];
+    if std::os::unix::fs::FileExt::read_exact_at(file, &mut tail, from).is_err() {
+        return;
+    }
+    let offset = memchr::memrchr(b'\n', &tail).map_or(from, |newline| from + newline as u64 + 1);
+    if let Ok(anchor) = Anchor::read(file, offset) {
+        (generation.offset, generation.anchor) = (offset, anchor);
+    }
+}
+
+/// A name from what the generation holds by now; `None` while that does not suffice.
+pub(super) fn name_of(
+    source: &SourceKey,
+    naming: Naming,
+    generation: &Generation,
+    closed: bool,
+) -> io::Result<Option<Name>> {
+    let Place::Plain(file) = &generation.place else { return Ok(None) };
+    let mut first = first_bytes(file, false)?;
+    if first.is_empty() {
+        return Ok(None);
+    }
+    let head = Head::of(&first);
+    Ok(match naming {
+        Naming::Mark => Some(Name { key: mint()?, head }),
+        Naming::FirstLine => {
+            if closed && !first.contains(&b'\n') {
+                // All that there will ever be of it: the unfinished line is its first.
+                first.push(b'\n');
+            }
+            name_from_first_line(source, &first).map(|key| Name { key, head })
+        }
+    })
+}
+
+/// The head of a plain file as it is by now.
+pub(super) fn head_of(generation: &Generation) -> io::Result<Head> {
+    match &generation.place {
+        Place::Plain(file) => Ok(Head::of(&first_bytes(file, false)?)),
+        Place::Forward(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// What the checkpoint is told of a generation.
+pub(super) fn record(source: &SourceKey, generation: &Generation, name: Name) -> Record {
+    Record::Generation {
+        source: source.clone(),
+        key: name.key,
+        head_len: name.head.len,
+        head: name.head.hash,
+        device: generation.device,
+        inode: generation.inode,
+        start: generation.offset,
+    }
+}

@@ -1,0 +1,207 @@
+//! A kubelet that does what a test tells it: over TLS with a certificate of its own, or in the clear.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use skidder::enrich::KubeletSettings;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// What the kubelet was asked.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Counts from 0.
+    pub number: usize,
+    /// Such as `/pods`.
+    pub path: String,
+    /// The bearer token; empty for none.
+    pub token: String,
+}
+
+/// What it does then.
+pub enum Reply {
+    /// A status and a text.
+    Text(u16, String),
+    /// 200 and pieces, each made when it is sent.
+    Pieces(Box<dyn Iterator<Item = Vec<u8>> + Send>),
+    /// The beginning of an answer, and a closed connection.
+    Cut(String),
+    /// Nothing, for ever.
+    Silence,
+}
+
+/// Answers on a port of its own until it is dropped.
+pub struct Kubelet {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// PEM of the authority that signed its certificate; empty without TLS.
+    pub authority: String,
+    /// PEM of its certificate; empty without TLS.
+    pub certificate: String,
+    asked: Arc<Mutex<Vec<Request>>>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Kubelet {
+    /// Listens on `127.0.0.1` with a certificate for these names.
+    pub async fn with_names(
+        names: &[&str],
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let identity = Identity::new(names);
+        Self::serve("127.0.0.1:0", Some(identity), script).await
+    }
+
+    /// Listens in the clear, as the read-only port does.
+    pub async fn in_the_clear(
+        listen: &str,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(listen, None, script).await
+    }
+
+    async fn serve(
+        listen: &str,
+        identity: Option<Identity>,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let script = Arc::new(script);
+        let (acceptor, authority, certificate) = match identity {
+            Some(identity) => (Some(identity.acceptor), identity.authority, identity.certificate),
+            None => (None, String::new(), String::new()),
+        };
+        let log = Arc::clone(&asked);
+        let serving = tokio::spawn(async move {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                let (acceptor, log, script) = (acceptor.clone(), Arc::clone(&log), Arc::clone(&script));
+                tokio::spawn(async move {
+                    // A client that goes away, or refuses the certificate, is part of the stories.
+                    let _ = match acceptor {
+                        Some(acceptor) => match acceptor.accept(stream).await {
+                            Ok(stream) => answer(stream, &log, &*script).await,
+                            Err(refused) => Err(refused),
+                        },
+                        None => answer(stream, &log, &*script).await,
+                    };
+                });
+            }
+        });
+        Self { address, authority, certificate, asked, serving }
+    }
+
+    /// What it was asked so far.
+    pub fn asked(&self) -> Vec<Request> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Settings that reach it, with nothing but its address.
+    pub fn settings(&self) -> KubeletSettings {
+        let scheme = if self.certificate.is_empty() { "http" } else { "https" };
+        KubeletSettings {
+            url: format!("{scheme}://{}", self.address),
+            token_file: None,
+            ca_file: None,
+            server_name: String::new(),
+            insecure_skip_verify: false,
+            refresh: Duration::from_secs(60),
+            wait: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
+            memory: None,
+        }
+    }
+}
+
+/// One request of a connection, and the reply.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    log: &Mutex<Vec<Request>>,
+    script: &(impl Fn(&Request) -> Reply + Send + Sync),
+) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let token = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap_or_default();
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let request = {
+        let mut log = log.lock().unwrap();
+        let request = Request { number: log.len(), path, token: token.to_owned() };
+        log.push(request.clone());
+        request
+    };
+    match script(&request) {
+        Reply::Text(status, text) => {
+            let head =
+                format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", text.len());
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(text.as_bytes()).await?;
+        }
+        Reply::Pieces(pieces) => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+            for piece in pieces {
+                stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?;
+                stream.write_all(&piece).await?;
+                stream.write_all(b"\r\n").await?;
+            }
+            stream.write_all(b"0\r\n\r\n").await?;
+        }
+        Reply::Cut(text) => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", text.len() + 1_000);
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(text.as_bytes()).await?;
+        }
+        Reply::Silence => std::future::pending().await,
+    }
+    stream.shutdown().await
+}
+
+/// A certificate, signed by an authority of its own.
+struct Identity {
+    acceptor: TlsAcceptor,
+    authority: String,
+    certificate: String,
+}
+
+impl Identity {
+    fn new(names: &[&str]) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "lab-node-ca");
+        let key = KeyPair::generate().unwrap();
+        let authority = params.self_signed(&key).unwrap();
+        let issuer = Issuer::new(params, key);
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .unwrap();
+        Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            authority: authority.pem(),
+            certificate: certificate.pem(),
+        }
+    }
+}
