@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(matched(&automaton, "bab"), [2]);
         assert_eq!(matched(&automaton, "\x1b[31mab\x1b[0m"), [0]);
         assert_eq!(matched(&automaton, ""), [3]);
-        assert_eq!(matched(&automaton, "cab"), []);
+        assert!(matched(&automaton, "cab").is_empty());
         assert!(automaton.may_begin(b'a') && !automaton.may_begin(b'c'));
     }
 }

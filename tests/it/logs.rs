@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use skidder::cli::logs::files::Plan;
 use skidder::cli::pretty::{Pretty, PrettySubject, Totals};
-use skidder::event::{End, Event, Flags, GenerationFile, Position, Span, Stream};
+use skidder::decode::{Decoder, Settings as DecodeSettings};
+use skidder::event::{End, Event, Flags, GenerationFile, Position, RawLine, Span, Stream};
+use skidder::join::{Joiner, Rules, Settings as JoinSettings};
 
 /// A file of `tests/data`.
 fn data(path: &str) -> PathBuf {
@@ -234,6 +237,48 @@ fn the_sample_node_holds_what_it_says() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(listed, folders);
+}
+
+/// Counts what comes out of a log's generations, decoded and joined.
+fn counted(files: &[PathBuf]) -> Value {
+    let rules = Rules::compile(&JoinSettings::default()).unwrap();
+    let (mut joiner, now) = (Joiner::new(Arc::new(rules)), Instant::now());
+    let mut decoder = Decoder::new(&DecodeSettings::default());
+    let [mut events, mut stderr, mut joined, mut unfinished, mut longest, mut bytes] = [0_u64; 6];
+    let mut count = |event: &Event<'_>| {
+        events += 1;
+        stderr += u64::from(event.stream == Stream::Stderr);
+        joined += u64::from(event.lines > 1);
+        unfinished += u64::from(event.flags.partial);
+        longest = longest.max(event.lines.into());
+        bytes += event.bytes;
+    };
+    for (generation, file) in (0..).zip(files) {
+        let mut at = Position { generation, offset: 0 };
+        for line in content(file).split_inclusive(|byte| *byte == b'\n') {
+            let end = Position { offset: at.offset + line.len() as u64, ..at };
+            let line = line.strip_suffix(b"\n").unwrap();
+            if at.offset == 0 {
+                decoder.sniff(line);
+            }
+            let raw = RawLine { bytes: line, span: Span { start: at, end }, utf8: false, truncated: 0 };
+            joiner.push(&decoder.decode(raw, b"2026-11-22T10:00:00Z"), now, &mut count);
+            at = end;
+        }
+    }
+    joiner.finish(&mut count);
+    json!({ "events": events, "stderr_events": stderr, "joined": joined, "unfinished": unfinished, "longest": longest, "bytes": bytes })
+}
+
+#[test]
+fn the_sample_node_comes_out_as_it_says() {
+    for instance in expected()["instances"].as_array().unwrap() {
+        let files = instance["files"].as_array().unwrap().iter();
+        let files: Vec<_> = files.map(|file| data("node").join(file["path"].as_str().unwrap())).collect();
+        for (key, value) in counted(&files).as_object().unwrap() {
+            assert_eq!(value, &instance[key], "{key} of {}/{}", instance["pod"], instance["container"]);
+        }
+    }
 }
 
 #[test]

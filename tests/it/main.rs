@@ -8,6 +8,7 @@
 mod answers;
 mod checkpoint;
 mod configuration;
+mod delivery;
 mod elasticsearch;
 mod http;
 mod kubelet;

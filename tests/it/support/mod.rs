@@ -1,6 +1,5 @@
 //! Fixtures: what the stories share.
 
-#[expect(dead_code, reason = "no story runs the whole agent yet")]
 pub mod agent;
 pub mod authority;
 pub mod elasticsearch;
