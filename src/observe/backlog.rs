@@ -383,8 +383,6 @@ mod tests {
         let bytes = |result| metrics.bytes.get_or_create(&ResultLabel { result }).get();
         assert_eq!(bytes("acknowledged"), 301, "a source whose account is closed counts too");
         assert_eq!(["dropped", "dead_letter", "truncated", "lost"].map(bytes), [40, 30, 5, 50]);
-        let events = |result| metrics.events.get_or_create(&ResultLabel { result }).get();
-        assert_eq!(["shipped", "duplicate", "dead_letter", "dropped"].map(events), [2, 1, 1, 1]);
         assert_eq!((metrics.read_bytes.get(), metrics.read_lines.get()), (700, 7));
     }
 
