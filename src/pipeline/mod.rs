@@ -190,6 +190,7 @@ impl Agent {
             budget: Arc::clone(&budget),
             spare_bodies,
             backlog: Arc::clone(&self.backlog),
+            metrics: Arc::clone(&self.metrics),
         };
         let (output, held) = self.output(to_output, settled, &wake);
         let outlet = Shipping::new(self.shipping(options.printer, held)?, ways);

@@ -28,7 +28,7 @@ impl<O: Outlet> Reader<O> {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let Stage::Waiting { since } = source.stage else { return };
         let (pod, timed_out) = match &source.found.origin {
-            Origin::Pod { uid, .. } => match self.directory.look_up(uid, since, now) {
+            Origin::Pod { uid, container, .. } => match self.directory.look_up(uid, container, since, now) {
                 Lookup::Known(pod) => (Some(pod), false),
                 Lookup::NotAsked => (None, false),
                 Lookup::TimedOut => (None, true),
@@ -51,7 +51,7 @@ impl<O: Outlet> Reader<O> {
     }
 
     /// The kubelet's answer has changed: later lines carry what it says now.
-    pub(super) fn metadata_changed(&mut self, now: Instant) {
+    pub(super) fn metadata_changed(&mut self) {
         let ids: Vec<SourceId> = self.sources.keys().copied().collect();
         for id in ids {
             let Some(source) = self.sources.get_mut(&id) else { continue };
@@ -60,7 +60,7 @@ impl<O: Outlet> Reader<O> {
             else {
                 continue;
             };
-            if let Lookup::Known(pod) = self.directory.look_up(uid, now, now)
+            if let Some(pod) = self.directory.known(uid)
                 && source.pod.as_ref() != Some(&pod)
             {
                 source.pod = Some(pod);
@@ -78,7 +78,9 @@ impl<O: Outlet> Reader<O> {
             None => (PodSettings::default(), Vec::new()),
         };
         for message in wrong {
-            warn!(pod = %source.found.shown.display(), "{message}");
+            if self.said.insert(message.clone()) {
+                warn!("{message}");
+            }
         }
         let rules = self.rules_for(&source.found, source.pod.as_deref(), settings.multiline.as_deref());
         let Some(source) = self.sources.get_mut(&id) else { return };

@@ -21,7 +21,7 @@ use crate::decode;
 use crate::discover::watch::{Hint, Watcher};
 use crate::discover::{Found, Scanner};
 use crate::enrich::Allowed;
-use crate::event::{SourceId, SourceKey};
+use crate::event::{Origin, SourceId, SourceKey};
 use crate::join::RuleBook;
 use crate::observe::{Heartbeat, Metrics};
 use crate::tail::{Chain, Naming, StartAt};
@@ -103,6 +103,8 @@ pub struct Reader<O> {
     next_poll: Instant,
     buffer: Vec<u8>,
     said_problems: HashSet<PathBuf>,
+    /// What was said of pods' annotations.
+    said: HashSet<String>,
     stop: Option<Stop>,
     /// Whether the outlet took more when it was last asked.
     has_room: bool,
@@ -142,6 +144,7 @@ impl<O: Outlet> Reader<O> {
             next_poll: now + POLL_EVERY,
             buffer: vec![0; TURN_BYTES],
             said_problems: HashSet::new(),
+            said: HashSet::new(),
             stop: None,
             has_room: true,
             heartbeat: None,
@@ -221,9 +224,12 @@ impl<O: Outlet> Reader<O> {
 
     /// When there is something to do though nothing is heard.
     fn deadline(&self, now: Instant) -> Instant {
-        let waits = self.waiting.iter().filter_map(|id| match self.sources.get(id)?.stage {
-            Stage::Waiting { since } => self.directory.deadline(since),
-            _ => None,
+        let waits = self.waiting.iter().filter_map(|id| {
+            let source = self.sources.get(id)?;
+            match (source.stage, &source.found.origin) {
+                (Stage::Waiting { since }, Origin::Pod { uid, .. }) => self.directory.deadline(uid, since),
+                _ => None,
+            }
         });
         let holding = self.holding.iter().filter(|_| self.has_room);
         let holds = holding.filter_map(|id| self.sources.get(id)?.joiner.deadline());
@@ -242,7 +248,7 @@ impl<O: Outlet> Reader<O> {
         }
         if news.metadata {
             self.directory.refresh();
-            self.metadata_changed(now);
+            self.metadata_changed();
         }
         let mut surveyed = HashSet::new();
         for hint in news.hints {
