@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench join` prints the time of a whole text; the throughput is in lines (elements) a second.
 
+#![allow(clippy::expect_used, reason = "a bench that cannot begin should say why")]
+
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -13,11 +15,26 @@ use skidder::event::{Event, Line, Position, Span, Stream};
 use skidder::join::{Joiner, Language, Rules, Settings};
 
 const ORDINARY: [(&str, &str); 6] = [
-    ("text", "listening on port 8080, three workers are ready and eleven more will follow in a while, as it is said"),
-    ("access", r#"10.0.0.1 - - [22/Nov/2026:10:00:01 +0000] "GET /cart/17?of=tea HTTP/1.1" 200 615 "-" "curl/8.5.0""#),
-    ("dated-info", "2026-11-22T10:00:00.123Z  INFO 1 --- [nio-8080-exec-1] com.acme.shop.CartController : 3 items in cart 17"),
-    ("dated-error", "2026-11-22T10:00:00.123Z ERROR 1 --- [nio-8080-exec-1] com.acme.shop.CartController : no items in cart 17"),
-    ("json", r#"{"level":"error","ts":"2026-11-22T10:00:00.123Z","msg":"failed","error":"no rows","cart":17,"items":[1,2]}"#),
+    (
+        "text",
+        "listening on port 8080, three workers are ready and eleven more will follow in a while, as it is said",
+    ),
+    (
+        "access",
+        r#"10.0.0.1 - - [22/Nov/2026:10:00:01 +0000] "GET /cart/17?of=tea HTTP/1.1" 200 615 "-" "curl/8.5.0""#,
+    ),
+    (
+        "dated-info",
+        "2026-11-22T10:00:00.123Z  INFO 1 --- [nio-8080-exec-1] com.acme.shop.CartController : 3 items in cart 17",
+    ),
+    (
+        "dated-error",
+        "2026-11-22T10:00:00.123Z ERROR 1 --- [nio-8080-exec-1] com.acme.shop.CartController : no items in cart 17",
+    ),
+    (
+        "json",
+        r#"{"level":"error","ts":"2026-11-22T10:00:00.123Z","msg":"failed","error":"no rows","cart":17,"items":[1,2]}"#,
+    ),
     ("blank", ""),
 ];
 
@@ -67,7 +84,8 @@ fn traces(criterion: &mut Criterion) {
     for language in Language::ALL {
         let files = fs::read_dir(data.join(language.name())).expect("the cases are there");
         let texts: Vec<String> = files.flatten().flat_map(|file| fs::read_to_string(file.path())).collect();
-        let lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).filter(|line| *line != "%%").collect();
+        let lines: Vec<&str> =
+            texts.iter().flat_map(|text| text.lines()).filter(|line| *line != "%%").collect();
         group.throughput(Throughput::Elements(lines.len() as u64));
         let id = BenchmarkId::from_parameter(language.name());
         group.bench_with_input(id, &lines, |bench, lines| bench.iter(|| join(&rules, lines)));
@@ -76,7 +94,9 @@ fn traces(criterion: &mut Criterion) {
 }
 
 fn compile(criterion: &mut Criterion) {
-    criterion.bench_function("join/compile", |bench| bench.iter(|| Rules::compile(black_box(&Settings::default()))));
+    criterion.bench_function("join/compile", |bench| {
+        bench.iter(|| Rules::compile(black_box(&Settings::default())))
+    });
 }
 
 criterion_group!(benches, ordinary, traces, compile);
