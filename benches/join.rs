@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench join` prints the time of a whole text; the throughput is in lines (elements) a second.
 
+#![allow(clippy::expect_used, reason = "a bench that cannot begin should say why")]
+
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! Many patterns, one pass: a dense automaton over the rules that are asked of a line together.
 
-use std::ops::ControlFlow;
-
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
@@ -49,8 +47,9 @@ impl Automaton {
         self.live[usize::from(first)]
     }
 
-    /// Tells `hit` each pattern that matches, by its number and perhaps more than once, until `hit` breaks.
-    pub(super) fn walk(&self, line: &[u8], mut hit: impl FnMut(usize) -> ControlFlow<()>) {
+    /// Tells `hit` each pattern that matches, by its number and perhaps more than once.
+    #[inline]
+    pub(super) fn walk(&self, line: &[u8], mut hit: impl FnMut(usize)) {
         let mut state = self.start;
         for &byte in line {
             state = self.dfa.next_state(state, byte);
@@ -58,13 +57,10 @@ impl Automaton {
                 if self.dfa.is_dead_state(state) {
                     return;
                 }
-                if self.hits(state, &mut hit).is_break() {
-                    return;
-                }
+                self.hits(state, &mut hit);
             }
         }
-        state = self.dfa.next_eoi_state(state);
-        let _ = self.hits(state, &mut hit);
+        self.hits(self.dfa.next_eoi_state(state), &mut hit);
     }
 
     /// Bytes on the heap.
@@ -73,12 +69,12 @@ impl Automaton {
         self.dfa.memory_usage()
     }
 
-    fn hits(&self, state: StateID, hit: &mut impl FnMut(usize) -> ControlFlow<()>) -> ControlFlow<()> {
-        if !self.dfa.is_match_state(state) {
-            return ControlFlow::Continue(());
+    fn hits(&self, state: StateID, hit: &mut impl FnMut(usize)) {
+        if self.dfa.is_match_state(state) {
+            for index in 0..self.dfa.match_len(state) {
+                hit(self.dfa.match_pattern(state, index).as_usize());
+            }
         }
-        (0..self.dfa.match_len(state))
-            .try_for_each(|index| hit(self.dfa.match_pattern(state, index).as_usize()))
     }
 }
 
@@ -92,7 +88,6 @@ mod tests {
             if !found.contains(&pattern) {
                 found.push(pattern);
             }
-            ControlFlow::Continue(())
         });
         found.sort_unstable();
         found

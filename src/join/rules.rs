@@ -2,7 +2,6 @@
 //!
 //! Nothing here remembers a line: a decision takes what is held (a [`Set`]) and the line's bytes.
 
-use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -152,6 +151,22 @@ struct Opening {
     maybe: Set,
     dated: bool,
     blank: bool,
+    /// One of the sets is not empty.
+    opens: bool,
+}
+
+impl Opening {
+    fn add(&mut self, opens: Opens) {
+        match opens {
+            Opens::Dated => self.dated = true,
+            Opens::Blank => self.blank = true,
+            Opens::Language { index, to, proof } => {
+                let set = if proof == Proof::Sure { &mut self.sure } else { &mut self.maybe };
+                set.states[index] |= to;
+                self.opens = true;
+            }
+        }
+    }
 }
 
 impl Rules {
@@ -196,13 +211,13 @@ impl Rules {
         &self,
         set: &Set,
         line: &[u8],
-        held: impl Iterator<Item = &'a [u8]> + Clone,
+        held: &(impl Iterator<Item = &'a [u8]> + Clone),
     ) -> Next {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (mut sure, mut maybe) = (Set::default(), Set::default());
         self.step_pattern(set, line, &mut sure);
         if !is_json(line) {
-            self.step_languages(set, line, &held, &mut sure, &mut maybe);
+            self.step_languages(set, line, held, &mut sure, &mut maybe);
         }
         if !sure.is_empty() {
             sure.any_line = self.any_line;
@@ -236,16 +251,18 @@ impl Rules {
         if self.languages.is_empty() || is_object(line) {
             return None;
         }
+        let opening = if self.idle.automaton.may_begin(first) { self.idle.ask(line) } else { None };
         let mention = mention(line);
-        if mention.is_none() && !self.idle.automaton.may_begin(first) {
+        // Nearly all lines leave here: nothing was built for them.
+        if mention.is_none() && opening.as_ref().is_none_or(|opening| !opening.opens) {
             return None;
         }
-        let mut opening = self.idle.ask(line);
-        opening.sure.merge(&opening.maybe);
+        let Opening { mut sure, maybe, .. } = opening.unwrap_or_default();
+        sure.merge(&maybe);
         if let Some(mention) = mention {
-            opening.sure.merge(&self.mentions[mention as usize]);
+            sure.merge(&self.mentions[mention as usize]);
         }
-        (!opening.sure.is_empty()).then_some(opening.sure)
+        (!sure.is_empty()).then_some(sure)
     }
 
     fn begin_with_patterns(&self, line: &[u8]) -> Option<Set> {
@@ -292,19 +309,19 @@ impl Rules {
 
     /// The line after a head line, or after the blank line below it.
     fn step_head(&self, head: Head, line: &[u8], sure: &mut Set, maybe: &mut Set) {
-        let (own, opening) = (self.idle.ask(line), self.after_head.ask(line));
-        if own.dated {
+        let (own, besides) = (self.idle.ask(line), self.after_head.ask(line));
+        if own.as_ref().is_some_and(|own| own.dated) {
             return;
         }
-        for opening in [own, opening] {
+        if besides.as_ref().is_some_and(|besides| besides.blank) && head == Head::Line {
+            maybe.head = Head::Blank;
+        }
+        for opening in [own, besides].into_iter().flatten() {
             sure.merge(&opening.sure);
             maybe.merge(&opening.maybe);
         }
         if let Some(mention) = mention(line) {
             maybe.merge(&self.mentions[mention as usize]);
-        }
-        if opening.blank && head == Head::Line {
-            maybe.head = Head::Blank;
         }
     }
 
@@ -326,8 +343,8 @@ impl Rules {
 
     /// Whether a line begins something by itself, so that it is no line of a message.
     fn stands_alone(&self, line: &[u8]) -> bool {
-        let opening = self.idle.ask(line);
-        opening.dated || !opening.sure.is_empty() || !is_indented(line) && mention(line).is_some()
+        let begins = |opening: Opening| opening.dated || !opening.sure.is_empty();
+        self.idle.ask(line).is_some_and(begins) || !is_indented(line) && mention(line).is_some()
     }
 }
 
@@ -399,7 +416,6 @@ impl Machine {
                     Proof::Cause | Proof::Known => *maybe |= rule.to,
                 }
             }
-            ControlFlow::Continue(())
         });
     }
 }
@@ -426,22 +442,18 @@ impl Gate {
     }
 
     /// One pass over the line; of a dated one, a look at its level too.
-    fn ask(&self, line: &[u8]) -> Opening {
+    fn ask(&self, line: &[u8]) -> Option<Opening> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let mut opening = Opening::default();
+        let mut opening = None;
         self.automaton.walk(line, |pattern| {
-            match self.opens[pattern] {
-                Opens::Dated => opening.dated = true,
-                Opens::Blank => opening.blank = true,
-                Opens::Language { index, to, proof: Proof::Sure } => opening.sure.states[index] |= to,
-                Opens::Language { index, to, proof: _ } => opening.maybe.states[index] |= to,
-            }
-            ControlFlow::Continue(())
+            opening.get_or_insert_with(Opening::default).add(self.opens[pattern]);
         });
+        let mut opening = opening?;
         if opening.dated && head::is_alarming(line) {
             opening.sure.head = Head::Line;
+            opening.opens = true;
         }
-        opening
+        Some(opening)
     }
 }
 
