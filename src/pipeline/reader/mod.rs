@@ -6,6 +6,7 @@ mod metadata;
 mod turns;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,14 +22,15 @@ use crate::decode;
 use crate::discover::watch::{Hint, Watcher};
 use crate::discover::{Found, Scanner};
 use crate::enrich::Allowed;
-use crate::event::{SourceId, SourceKey};
+use crate::event::{GenerationFile, SourceId, SourceKey};
 use crate::join::RuleBook;
 use crate::observe::{Heartbeat, Metrics};
-use crate::tail::{Chain, Naming, StartAt};
-use discovery::survey;
+use crate::tail::{Chain, Naming, Resume, StartAt};
+use discovery::{is_quiet, naming, survey};
 
-/// How much is read in one turn. Large enough that the calls do not count, small enough that no source waits long.
-const TURN_BYTES: usize = 256 * 1024;
+/// How much the agent reads in one turn. Large enough that the calls do not count, small enough that no source waits
+/// long.
+pub const TURN_BYTES: usize = 256 * 1024;
 
 /// How often the globs are looked at when nothing was heard.
 const SCAN_EVERY: Duration = Duration::from_secs(5);
@@ -38,6 +40,10 @@ const SCAN_EVERY_UNWATCHED: Duration = Duration::from_millis(250);
 
 /// How soon the globs are looked at after a change was heard: a burst of changes is one look.
 const SCAN_SOON: Duration = Duration::from_millis(50);
+
+/// How long a rotated file that is there at the start was not written to, if nobody will any more. The runtime opens
+/// the next one within milliseconds.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// How often the open files are looked at when nothing was heard of them.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -74,6 +80,8 @@ pub struct ReaderSettings {
     pub annotations: Allowed,
     /// For how long.
     pub course: Course,
+    /// How much is read in one turn; at least 4 KiB.
+    pub turn_bytes: usize,
 }
 
 /// The reader.
@@ -96,6 +104,8 @@ pub struct Reader<O> {
     ready: VecDeque<SourceId>,
     is_ready: HashSet<SourceId>,
     waiting: HashSet<SourceId>,
+    /// Sources that are no files.
+    streams: Vec<SourceId>,
     /// Sources at their end whose joiner holds something.
     holding: HashSet<SourceId>,
     next_id: u32,
@@ -120,6 +130,7 @@ impl<O: Outlet> Reader<O> {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
+        let buffer = vec![0; settings.turn_bytes];
         Self {
             settings,
             directory,
@@ -136,11 +147,12 @@ impl<O: Outlet> Reader<O> {
             ready: VecDeque::new(),
             is_ready: HashSet::new(),
             waiting: HashSet::new(),
+            streams: Vec::new(),
             holding: HashSet::new(),
             next_id: 0,
             next_scan: now,
             next_poll: now + POLL_EVERY,
-            buffer: vec![0; TURN_BYTES],
+            buffer,
             said_problems: HashSet::new(),
             stop: None,
             has_room: true,
@@ -153,13 +165,40 @@ impl<O: Outlet> Reader<O> {
         self.heartbeat = Some(heartbeat);
     }
 
-    /// Adds a log that no glob names, such as standard input.
-    pub fn add(&mut self, found: Found, chain: Chain) {
-        let id = self.insert(found, chain, Naming::Mark);
-        if let Some(source) = self.sources.get_mut(&id) {
-            source.survey_again = false;
+    /// Adds a log that no glob needs to name, with just these of its files, oldest first.
+    pub fn add_log(&mut self, found: Found, files: &[GenerationFile]) {
+        let Some(block) = self.settings.blocks.get(found.block) else { return };
+        let now = Instant::now();
+        let is_live = files.last().is_some_and(|youngest| youngest.path == found.path);
+        // Without the live file none of what comes beside these is meant.
+        let live = files.last().filter(|_| !is_live).map_or(&found.path, |youngest| &youngest.path);
+        let naming = naming(&found.origin);
+        let resume = Resume::fresh(StartAt::Beginning);
+        let mut chain = Chain::new(found.key.clone(), naming, live.clone(), block.max_line_bytes, resume);
+        for (path, error) in chain.survey(files, now) {
+            self.outlet.unreadable(&path, &error);
         }
-        self.wake_source(id);
+        if is_live {
+            files.iter().filter(|file| is_quiet(&file.path)).for_each(|file| chain.closed(&file.path));
+        } else {
+            chain.close_all();
+        }
+        let id = self.insert(found, chain, naming);
+        self.await_metadata(id, now);
+    }
+
+    /// Adds a stream that is no file, such as standard input. When it has more after it would have blocked,
+    /// [`Wake::nudge`] is to be called.
+    ///
+    /// # Errors
+    /// When the system has no randomness for its name.
+    pub fn add_stream(&mut self, found: Found, input: impl io::Read + Send + 'static) -> io::Result<()> {
+        let Some(block) = self.settings.blocks.get(found.block) else { return Ok(()) };
+        let chain = Chain::stream(found.key.clone(), input, block.max_line_bytes)?;
+        let id = self.insert(found, chain, Naming::Mark);
+        self.streams.push(id);
+        self.await_metadata(id, Instant::now());
+        Ok(())
     }
 
     /// Reads until the course is run, or until it is told to end. Gives back the outlet.
@@ -194,7 +233,12 @@ impl<O: Outlet> Reader<O> {
     /// Whether all that was to be read is read.
     fn is_done(&self, worked: bool) -> bool {
         let to_end = self.settings.course == Course::ToEnd || self.stop == Some(Stop::Drain);
-        to_end && !worked && self.ready.is_empty() && self.waiting.is_empty()
+        let awaited = |id| self.sources.get(id).is_some_and(|source: &Source| source.chain.awaits_input());
+        to_end
+            && !worked
+            && self.ready.is_empty()
+            && self.waiting.is_empty()
+            && !self.streams.iter().any(awaited)
     }
 
     fn finish(&mut self) {
@@ -271,6 +315,9 @@ impl<O: Outlet> Reader<O> {
             }
         }
         self.look_up_waiting(now);
+        for id in self.streams.clone() {
+            self.wake_source(id);
+        }
     }
 
     /// The end of a sidecar: whatever is there is all that there will be.
