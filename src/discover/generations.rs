@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 use crate::event::GenerationFile;
 
+/// How often a folder is listed until two looks agree; a rotation is over in milliseconds.
+const AGREE_TRIES: usize = 10;
+
 /// How old a rotated file is, by its name: later is younger.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Age {
@@ -34,6 +37,23 @@ enum Age {
 /// # Errors
 /// When the folder cannot be listed; none when it does not exist.
 pub fn generations(live: &Path) -> io::Result<Vec<GenerationFile>> {
+    // A folder that is listed while a file is renamed may show it under both names, or under none: the list counts
+    // when a second look agrees.
+    let mut listed = list(live)?;
+    for _ in 0..AGREE_TRIES {
+        let again = list(live)?;
+        let same = |(one, other): (&GenerationFile, &GenerationFile)| {
+            (&one.path, one.device, one.inode) == (&other.path, other.device, other.inode)
+        };
+        if listed.len() == again.len() && listed.iter().zip(&again).all(same) {
+            break;
+        }
+        listed = again;
+    }
+    Ok(listed)
+}
+
+fn list(live: &Path) -> io::Result<Vec<GenerationFile>> {
     let (Some(folder), Some(base)) = (live.parent(), live.file_name()) else { return Ok(Vec::new()) };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -88,8 +88,10 @@ pub enum RunError {
     Thread(#[source] io::Error),
     #[error("the reader has ended; its last words are above")]
     ReaderEnded,
-    #[error("shutdown.timeout is over: {0}")]
-    Timeout(&'static str),
+    #[error("the output has ended; its last words are above")]
+    OutputEnded,
+    #[error("shutdown.timeout is over; what was not acknowledged is sent again at the next start")]
+    Timeout,
     #[error("writing the last positions: {0}")]
     LastWrite(#[source] io::Error),
 }
@@ -199,48 +201,41 @@ impl Agent {
             wake: Arc::clone(&wake),
         };
         let collecting = tokio::spawn(collector.run(collected));
-        let (reader_ended, reading) = tokio::sync::oneshot::channel::<()>();
-        let reader_thread = thread::Builder::new().name("reader".into()).spawn(move || {
-            reader.run();
-            // Not sent when the thread panics: then the channel closes.
-            let _ = reader_ended.send(());
-        });
+        let reader_thread = thread::Builder::new().name("reader".into()).spawn(move || drop(reader.run()));
         let reader_thread = reader_thread.map_err(RunError::Thread)?;
 
-        let mut output = tokio::spawn(output);
-        let mut reading = reading;
-        let ended = tokio::select! {
-            () = shutdown => Ended::Asked,
-            read = &mut reading => if read.is_ok() { Ended::Read } else { Ended::Failed(RunError::ReaderEnded) },
-            ended = &mut output => Ended::Failed(ended.map_or(RunError::ReaderEnded, |ended| ended.err().unwrap_or(RunError::ReaderEnded))),
+        // The reader has ended when the gate's channel closes, and so on down the line.
+        let mut delivering = tokio::spawn(async move {
+            output.await?;
+            let _ = collecting.await;
+            Ok(())
+        });
+        let mut delivered = tokio::select! {
+            () = shutdown => None,
+            ended = &mut delivering => Some(ended),
         };
-        let result = match ended {
-            Ended::Failed(error) => Err(error),
-            Ended::Asked | Ended::Read => {
-                wake.stop(match self.config.shutdown.mode {
-                    ShutdownMode::Stop => Stop::Stop,
-                    ShutdownMode::Drain => Stop::Drain,
-                });
-                let rest = async {
-                    // The reader has ended when the gate's channel closes, and so on down the line.
-                    let ended = output.await;
-                    let _ = collecting.await;
-                    ended.map_or(Err(RunError::ReaderEnded), |ended| ended)
-                };
-                let limit = self.config.shutdown.timeout;
-                let late = RunError::Timeout("what was not acknowledged is sent again at the next start");
-                tokio::time::timeout(limit, rest).await.unwrap_or(Err(late))
-            }
+        if delivered.is_none() {
+            wake.stop(match self.config.shutdown.mode {
+                ShutdownMode::Stop => Stop::Stop,
+                ShutdownMode::Drain => Stop::Drain,
+            });
+            delivered = tokio::time::timeout(self.config.shutdown.timeout, &mut delivering).await.ok();
+        }
+        let result = match delivered {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) => Err(RunError::OutputEnded),
+            None => Err(RunError::Timeout),
         };
         wake.stop(Stop::Stop);
         asking.abort();
         gate.abort();
         keeper.flush_and_stop().await.map_err(RunError::LastWrite)?;
         let _ = keeping.join();
-        if result.is_ok() {
-            let _ = reader_thread.join();
+        match result {
+            // A reader that panicked has closed its channel too.
+            Ok(()) => reader_thread.join().map_err(|_| RunError::ReaderEnded),
+            failed => failed,
         }
-        result
     }
 
     /// The checkpoint and its keeper.
@@ -378,12 +373,6 @@ impl Agent {
         };
         (output, handle)
     }
-}
-
-enum Ended {
-    Asked,
-    Read,
-    Failed(RunError),
 }
 
 /// A recorded answer of a kubelet.

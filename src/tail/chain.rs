@@ -90,6 +90,12 @@ impl Keys {
         self.0.iter().rev().find(|(known, _)| *known == ordinal).map(|(_, key)| *key)
     }
 
+    /// A generation may get its name later than a younger one: an empty file that was rotated.
+    fn insert(&mut self, ordinal: u32, key: GenerationKey) {
+        let at = self.0.partition_point(|(known, _)| *known < ordinal);
+        self.0.insert(at, (ordinal, key));
+    }
+
     /// The ordinal of a name.
     pub fn ordinal(&self, key: &GenerationKey) -> Option<u32> {
         self.0.iter().find(|(_, known)| known == key).map(|(ordinal, _)| *ordinal)
@@ -354,7 +360,7 @@ impl Chain {
         generation.ordinal = self.next_ordinal;
         self.next_ordinal += 1;
         if let Some(key) = generation.key() {
-            self.keys.0.push_back((generation.ordinal, key));
+            self.keys.insert(generation.ordinal, key);
         }
         self.generations.push_back(generation);
     }
@@ -367,7 +373,7 @@ impl Chain {
             return Ok(false);
         };
         front.name = Some(name);
-        self.keys.0.push_back((front.ordinal, name.key));
+        self.keys.insert(front.ordinal, name.key);
         let record = super::survey::record(&self.source, front, name);
         self.records.push(record);
         Ok(true)

@@ -20,3 +20,4 @@ pub use generation::LongLine;
 pub use identity::{Head, Naming};
 pub use lines::{Lines, LinesIter};
 pub use resume::{Known, Reached, Resume, StartAt};
+pub use survey::{Changed, Unopened};

@@ -14,6 +14,20 @@ use super::place::{Anchor, Place};
 use super::resume::{Known, Reached, Resume, StartAt};
 use crate::event::{GenerationFile, Record, SourceKey};
 
+/// The folder has changed since it was listed: list it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed;
+
+/// A file that could not be opened; it is tried again at the next survey, unless younger ones were taken in.
+#[derive(Debug)]
+pub struct Unopened {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
+    size: u64,
+}
+
 /// What a file turned out to be.
 enum Opened {
     /// One that was read to its end, or that is held under another inode: an unpacked file that is packed by now.
@@ -26,11 +40,14 @@ enum Opened {
 
 impl Chain {
     /// Takes in what lies in the log's folder (`files`, oldest first) just now: opens what is new, follows what was
-    /// renamed. Returns what could not be opened; it is tried again at the next survey.
-    pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Vec<(PathBuf, io::Error)> {
-        let mut problems = Vec::new();
+    /// renamed.
+    ///
+    /// # Errors
+    /// [`Changed`] when the folder is not as it was listed: nothing new was taken in.
+    pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
         self.follow_renames(files);
-        self.recover_truncated(files);
+        self.recover_truncated(files)?;
+        let mut unopened = Vec::new();
         let mut fresh = VecDeque::new();
         // From the youngest back to the first that is known: all before that one are known too.
         for file in files.iter().rev() {
@@ -44,12 +61,17 @@ impl Chain {
                     break;
                 }
                 Ok(Opened::New(generation)) => fresh.push_front(generation),
-                // Renamed or unlinked since it was listed: the folder's next notification tells more.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => problems.push((file.path.clone(), error)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Changed),
+                Err(error) => unopened.push(Unopened { path: file.path.clone(), error, size: file.size }),
             }
         }
-        self.end_resuming(&mut fresh, !files.is_empty());
+        if fresh.is_empty() {
+            return Ok(unopened);
+        }
+        // Younger ones are read, so these will not be.
+        let unreadable = unopened.iter().map(|file| Loss { bytes: file.size, reason: "unreadable" });
+        self.losses.extend(unreadable);
+        self.end_resuming(&mut fresh);
         for generation in fresh {
             if let Some(name) = generation.name {
                 self.records.push(record(&self.source, &generation, name));
@@ -57,7 +79,7 @@ impl Chain {
             self.append(generation);
         }
         self.settle_states(now);
-        problems
+        Ok(unopened)
     }
 
     /// Held files keep their inode whatever they are called.
@@ -132,11 +154,8 @@ impl Chain {
         known.map(|known| Name { key: known.key, head: known.head }).or_else(finished)
     }
 
-    /// The first survey that saw files has used what the checkpoint knows.
-    fn end_resuming(&mut self, fresh: &mut VecDeque<Generation>, saw_files: bool) {
-        if !saw_files {
-            return;
-        }
+    /// The first survey that found files has used what the checkpoint knows.
+    fn end_resuming(&mut self, fresh: &mut VecDeque<Generation>) {
         let Some(resume) = self.resume.take() else { return };
         if let (false, StartAt::End) = (resume.is_known(), resume.start_at) {
             // Never seen before, and only what comes is wanted: the youngest counts, from its end.
@@ -148,24 +167,33 @@ impl Chain {
         let found = |reached: Reached| fresh.iter().any(|generation| generation.key() == Some(reached.key));
         if resume.reached.is_some_and(|reached| !found(reached)) {
             // How much it still grew before it vanished nobody knows.
-            self.losses.push(Loss { bytes: 0, reason: "rotated_away" });
+            self.losses.push(Loss { bytes: 0, reason: "rotated" });
         }
     }
 
     /// A truncated generation goes on in its copy, if there is one (logrotate's `copytruncate`).
-    fn recover_truncated(&mut self, files: &[GenerationFile]) {
-        let Some(front) = self.generations.front_mut() else { return };
+    fn recover_truncated(&mut self, files: &[GenerationFile]) -> Result<(), Changed> {
+        let Some(front) = self.generations.front_mut() else { return Ok(()) };
         if front.state != State::Truncated {
-            return;
+            return Ok(());
         }
         if let Some(long) = front.long.take() {
             // The copy holds the long line from its beginning.
             (front.offset, front.anchor) = (long.start(), Anchor::NONE);
         }
-        let copy = files.iter().rev().find_map(|file| {
-            let same_file = (file.device, file.inode) == (front.device, front.inode);
-            if same_file { None } else { copy_of(front, file).ok().flatten() }
-        });
+        let mut copy = None;
+        for file in files.iter().rev().filter(|file| (file.device, file.inode) != (front.device, front.inode)) {
+            match copy_of(front, file) {
+                Ok(None) => {}
+                Ok(found) => {
+                    copy = found;
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Changed),
+                // What cannot be read is no copy that helps.
+                Err(_) => {}
+            }
+        }
         match copy {
             Some((place, path, device, inode)) => {
                 front.packed = matches!(place, Place::Forward(_));
@@ -178,6 +206,7 @@ impl Chain {
                 self.finish_front();
             }
         }
+        Ok(())
     }
 }
 

@@ -63,7 +63,7 @@ impl Log {
 
     fn survey(&mut self) {
         let files = listed(self.folder.path());
-        assert!(self.chain.survey(&files, self.now).is_empty());
+        assert!(self.chain.survey(&files, self.now).unwrap().is_empty());
         for record in self.chain.take_records() {
             if let Record::Generation { key, head_len, head, device, inode, start, .. } = record {
                 self.known.retain(|known| known.key != key);
@@ -191,7 +191,7 @@ fn what_rotated_away_before_the_restart_is_said_to_be_lost() {
     log.write("0.log", &cri(10, 20));
     let mut log = log.restart();
     assert_eq!(numbers(&log.lines()), range(10, 20));
-    assert_eq!(log.chain.take_losses(), [Loss { bytes: 0, reason: "rotated_away" }]);
+    assert_eq!(log.chain.take_losses(), [Loss { bytes: 0, reason: "rotated" }]);
 }
 
 #[test]
@@ -318,11 +318,26 @@ fn only_what_comes_is_wanted() {
 }
 
 #[test]
+fn a_folder_that_changes_while_it_is_looked_at_is_listed_again() {
+    let mut log = Log::new(Naming::FirstLine);
+    log.write("0.log", &cri(0, 10));
+    assert_eq!(numbers(&log.lines()), range(0, 10));
+    log.rename("0.log", "0.log.20261122-100000");
+    log.write("0.log", &cri(10, 20));
+    let mut log = log.restart();
+    let stale = listed(log.folder.path());
+    log.pack("0.log.20261122-100000");
+    assert_eq!(log.chain.survey(&stale, log.now).unwrap_err(), super::Changed);
+    assert_eq!(numbers(&log.lines()), range(10, 20));
+    assert_eq!(log.chain.take_losses(), []);
+}
+
+#[test]
 fn a_file_that_may_not_be_opened_is_tried_again() {
     let mut log = Log::new(Naming::FirstLine);
     std::os::unix::fs::symlink("0.log", log.path("0.log")).unwrap();
     let looping = GenerationFile { path: log.path("0.log"), packed: false, device: 0, inode: 1, size: 0 };
-    assert_eq!(log.chain.survey(&[looping], log.now).len(), 1);
+    assert_eq!(log.chain.survey(&[looping], log.now).unwrap().len(), 1);
     fs::remove_file(log.path("0.log")).unwrap();
     log.write("0.log", &cri(0, 3));
     assert_eq!(numbers(&log.lines()), range(0, 3));

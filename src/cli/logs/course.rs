@@ -60,7 +60,8 @@ pub fn execute(args: &LogsArgs) -> Result<(), Failure> {
 
     let wake = Arc::new(Wake::default());
     let sources = plan.logs.len() + usize::from(plan.stdin);
-    let pretty = Pretty { explain: args.explain, marks: filter.marks().cloned(), zone, ..Pretty::new(args.color.is_on()) };
+    let mut pretty = Pretty::new(args.color.is_on());
+    (pretty.explain, pretty.marks, pretty.zone) = (args.explain, filter.marks().cloned(), zone);
     let page = Page::new(&config, args.output, pretty, io::stdout()).map_err(wrong)?;
     let mut print = Print::new(View::new(filter, sources, args.tail), page, Arc::clone(&wake));
     plan.missing.iter().for_each(|missing| print.miss(missing));

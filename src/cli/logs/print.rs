@@ -130,6 +130,10 @@ impl Outlet for Print {
     }
 
     fn lost(&mut self, _source: SourceId, key: &SourceKey, loss: Loss) {
+        // Of what cannot be read it was said when it was tried.
+        if loss.reason == "unreadable" {
+            return;
+        }
         warn!(source = %key, bytes = loss.bytes, reason = loss.reason, "bytes were gone before they were read");
     }
 

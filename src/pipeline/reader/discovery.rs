@@ -8,13 +8,13 @@ use tracing::{debug, warn};
 
 use super::super::outlet::Outlet;
 use super::super::source::{Source, Stage};
-use super::{Course, QUIET, Reader, SCAN_EVERY, SCAN_EVERY_UNWATCHED, SCAN_SOON};
+use super::{Course, Reader, SCAN_EVERY, SCAN_EVERY_UNWATCHED, SCAN_SOON};
 use crate::checkpoint::SavedSource;
 use crate::decode::Decoder;
 use crate::discover::{Found, Scan, generations};
 use crate::event::{Origin, Record, SourceId, SourceKey};
 use crate::join::Joiner;
-use crate::tail::{Chain, Head, Known, Naming, Reached, Resume, StartAt};
+use crate::tail::{Chain, Changed, Head, Known, Naming, Reached, Resume, StartAt};
 
 impl<O: Outlet> Reader<O> {
     pub(super) fn scan(&mut self, now: Instant) {
@@ -199,25 +199,28 @@ pub(super) fn naming(origin: &Origin) -> Naming {
     }
 }
 
-/// Whether a file was not written to for so long that a rotated one is not written to any more.
-pub(super) fn is_quiet(path: &Path) -> bool {
-    let modified = path.metadata().and_then(|meta| meta.modified()).ok();
-    modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|quiet| quiet > QUIET)
-}
+/// How often a folder is listed anew because it changed while it was looked at.
+pub(super) const SURVEY_TRIES: usize = 10;
 
 /// Lets a source see what lies in its folder.
 pub(super) fn survey(source: &mut Source, said: &mut HashSet<PathBuf>, now: Instant) {
     source.survey_again = false;
-    let problems = match generations(source.chain.live()) {
-        Ok(files) => source.chain.survey(&files, now),
-        Err(error) => vec![(source.chain.live().to_owned(), error)],
-    };
-    for (path, error) in problems {
-        source.survey_again = true;
-        if said.insert(path.clone()) {
-            warn!("cannot open {}: {error}; it is tried again", path.display());
+    for _ in 0..SURVEY_TRIES {
+        let surveyed = generations(source.chain.live()).map(|files| source.chain.survey(&files, now));
+        let problems = match surveyed {
+            Ok(Ok(unopened)) => unopened.into_iter().map(|file| (file.path, file.error)).collect(),
+            Ok(Err(Changed)) => continue,
+            Err(error) => vec![(source.chain.live().to_owned(), error)],
+        };
+        for (path, error) in problems {
+            source.survey_again = true;
+            if said.insert(path.clone()) {
+                warn!("cannot open {}: {error}; it is tried again", path.display());
+            }
         }
+        return;
     }
+    source.survey_again = true;
 }
 
 fn resume_of(saved: &SavedSource) -> Resume {

@@ -2,11 +2,11 @@
 //! their events to an [`Outlet`].
 
 mod discovery;
+mod given;
 mod metadata;
 mod turns;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +20,13 @@ use super::wake::{News, Stop, Wake};
 use crate::checkpoint::Saved;
 use crate::decode;
 use crate::discover::watch::{Hint, Watcher};
-use crate::discover::{Found, Scanner};
+use crate::discover::Scanner;
 use crate::enrich::Allowed;
-use crate::event::{GenerationFile, SourceId, SourceKey};
+use crate::event::{SourceId, SourceKey};
 use crate::join::RuleBook;
 use crate::observe::{Heartbeat, Metrics};
-use crate::tail::{Chain, Naming, Resume, StartAt};
-use discovery::{is_quiet, naming, survey};
+use crate::tail::StartAt;
+use discovery::survey;
 
 /// How much the agent reads in one turn. Large enough that the calls do not count, small enough that no source waits
 /// long.
@@ -40,10 +40,6 @@ const SCAN_EVERY_UNWATCHED: Duration = Duration::from_millis(250);
 
 /// How soon the globs are looked at after a change was heard: a burst of changes is one look.
 const SCAN_SOON: Duration = Duration::from_millis(50);
-
-/// How long a rotated file that is there at the start was not written to, if nobody will any more. The runtime opens
-/// the next one within milliseconds.
-const QUIET: Duration = Duration::from_secs(5);
 
 /// How often the open files are looked at when nothing was heard of them.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -163,42 +159,6 @@ impl<O: Outlet> Reader<O> {
     /// Shows at each round that it is alive.
     pub fn set_heartbeat(&mut self, heartbeat: Heartbeat) {
         self.heartbeat = Some(heartbeat);
-    }
-
-    /// Adds a log that no glob needs to name, with just these of its files, oldest first.
-    pub fn add_log(&mut self, found: Found, files: &[GenerationFile]) {
-        let Some(block) = self.settings.blocks.get(found.block) else { return };
-        let now = Instant::now();
-        let is_live = files.last().is_some_and(|youngest| youngest.path == found.path);
-        // Without the live file none of what comes beside these is meant.
-        let live = files.last().filter(|_| !is_live).map_or(&found.path, |youngest| &youngest.path);
-        let naming = naming(&found.origin);
-        let resume = Resume::fresh(StartAt::Beginning);
-        let mut chain = Chain::new(found.key.clone(), naming, live.clone(), block.max_line_bytes, resume);
-        for (path, error) in chain.survey(files, now) {
-            self.outlet.unreadable(&path, &error);
-        }
-        if is_live {
-            files.iter().filter(|file| is_quiet(&file.path)).for_each(|file| chain.closed(&file.path));
-        } else {
-            chain.close_all();
-        }
-        let id = self.insert(found, chain, naming);
-        self.await_metadata(id, now);
-    }
-
-    /// Adds a stream that is no file, such as standard input. When it has more after it would have blocked,
-    /// [`Wake::nudge`] is to be called.
-    ///
-    /// # Errors
-    /// When the system has no randomness for its name.
-    pub fn add_stream(&mut self, found: Found, input: impl io::Read + Send + 'static) -> io::Result<()> {
-        let Some(block) = self.settings.blocks.get(found.block) else { return Ok(()) };
-        let chain = Chain::stream(found.key.clone(), input, block.max_line_bytes)?;
-        let id = self.insert(found, chain, Naming::Mark);
-        self.streams.push(id);
-        self.await_metadata(id, Instant::now());
-        Ok(())
     }
 
     /// Reads until the course is run, or until it is told to end. Gives back the outlet.
