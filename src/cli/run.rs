@@ -34,7 +34,8 @@ pub fn execute(args: &RunArgs) -> Result<(), Failure> {
     let printer = printer(&config);
     let options = Options { printer, course: if args.once { Course::ToEnd } else { Course::Follow } };
     runtime.block_on(async {
-        let stopped = stop_signals().map_err(|error| Failure::Failed(format!("waiting for signals: {error}")))?;
+        let stopped =
+            stop_signals().map_err(|error| Failure::Failed(format!("waiting for signals: {error}")))?;
         pipeline::run(config, options, stopped).await.map_err(failure)
     })
 }
@@ -78,4 +79,3 @@ fn printer(config: &Config) -> Option<Box<dyn Printer>> {
         StdoutFormat::Json | StdoutFormat::Bulk => None,
     }
 }
-

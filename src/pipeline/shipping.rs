@@ -135,8 +135,10 @@ impl Outlet for Shipping {
         };
         let template = template(documents, facts, target.as_deref());
         let known = self.sources.remove(&facts.id);
-        let account =
-            known.map_or_else(|| self.ways.backlog.open(facts.id, owner(&facts.found.origin)), |known| known.account);
+        let account = known.map_or_else(
+            || self.ways.backlog.open(facts.id, owner(&facts.found.origin)),
+            |known| known.account,
+        );
         let (found, pod) = (facts.found.clone(), facts.pod.cloned());
         self.sources.insert(facts.id, Shipped { found, pod, template, route, account });
     }

@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn of_a_packed_file_that_was_cut_all_that_is_there_is_given() {
-        let text: Vec<u8> = (0..20_000_u32).flat_map(|n| format!("{}\n", n.wrapping_mul(0x9e37)).into_bytes()).collect();
+        let text: Vec<u8> =
+            (0..20_000_u32).flat_map(|n| format!("{}\n", n.wrapping_mul(0x9e37)).into_bytes()).collect();
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&text).unwrap();
         let packed = encoder.finish().unwrap();

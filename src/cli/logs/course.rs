@@ -55,7 +55,8 @@ pub fn execute(args: &LogsArgs) -> Result<(), Failure> {
     log::start("warn", log::Format::Text).map_err(wrong)?;
     let config = config(args)?;
     let mut plan = Plan::new(&args.paths, io::stdin().is_terminal());
-    plan.logs.retain(|log| filter.takes_source(&subject(&log.found.origin, &log.found.shown.to_string_lossy())));
+    plan.logs
+        .retain(|log| filter.takes_source(&subject(&log.found.origin, &log.found.shown.to_string_lossy())));
     raise_file_limit();
 
     let wake = Arc::new(Wake::default());
@@ -72,7 +73,8 @@ pub fn execute(args: &LogsArgs) -> Result<(), Failure> {
         let directory = directory(&config, &wake)?;
         let settings = reader_settings(&config, &plan, args.follow, sources)?;
         let metrics = Arc::new(Metrics::default());
-        let mut reader = Reader::new(settings, directory, Saved::default(), print, Arc::clone(&wake), metrics);
+        let mut reader =
+            Reader::new(settings, directory, Saved::default(), print, Arc::clone(&wake), metrics);
         plan.logs.into_iter().for_each(|log| reader.add_log(log.found, &log.files));
         if plan.stdin {
             add_stdin(&mut reader, &wake).map_err(|error| failed("reading standard input", &error))?;
@@ -101,7 +103,11 @@ fn config(args: &LogsArgs) -> Result<Config, Failure> {
     let mut config = Config::with_output(Output::Stdout(Stdout { format: args.output }), &environment)?;
     config.files.iter_mut().for_each(|block| block.format = args.format);
     config.multiline.languages = args.languages.clone();
-    let rule = |pattern| PatternRule { name: "--pattern".into(), selector: Selector::default(), rule: Rule::Start(pattern) };
+    let rule = |pattern| PatternRule {
+        name: "--pattern".into(),
+        selector: Selector::default(),
+        rule: Rule::Start(pattern),
+    };
     config.multiline.patterns = args.pattern.clone().map(rule).into_iter().collect();
     config.kubernetes.kubelet.url = args.kubelet.clone();
     config.kubernetes.wait = KUBELET_WAIT;
@@ -119,7 +125,9 @@ fn raise_file_limit() {
 fn directory(config: &Config, wake: &Arc<Wake>) -> Result<Directory, Failure> {
     if let Some(KubeletUrl::File(path)) = &config.kubernetes.kubelet.url {
         let pods = recorded(path).map_err(|error| match error {
-            RunError::Recorded { path, error } => wrong(format_args!("--kubelet {}: {error}", path.display())),
+            RunError::Recorded { path, error } => {
+                wrong(format_args!("--kubelet {}: {error}", path.display()))
+            }
             other => wrong(other),
         });
         return pods.map(Directory::recorded);
@@ -138,14 +146,20 @@ fn directory(config: &Config, wake: &Arc<Wake>) -> Result<Directory, Failure> {
 }
 
 /// How the reader goes about it. What is followed is found by globs; what is read to its end is what the plan names.
-fn reader_settings(config: &Config, plan: &Plan, follow: bool, sources: usize) -> Result<ReaderSettings, Failure> {
+fn reader_settings(
+    config: &Config,
+    plan: &Plan,
+    follow: bool,
+    sources: usize,
+) -> Result<ReaderSettings, Failure> {
     let globs = if follow { &plan.globs[..] } else { &[] };
     let include = globs.iter().filter_map(|glob| PathGlob::new(glob).ok()).collect::<Vec<_>>();
     Ok(ReaderSettings {
         course: if include.is_empty() { Course::ToEnd } else { Course::Follow },
         scanner: Scanner::new(vec![Globs { include, exclude: Vec::new() }], true),
         blocks: settings::blocks(config).map_err(wrong)?,
-        rules: RuleBook::new(settings::join(&config.multiline, settings::max_line_bytes(config))).map_err(wrong)?,
+        rules: RuleBook::new(settings::join(&config.multiline, settings::max_line_bytes(config)))
+            .map_err(wrong)?,
         annotations: settings::annotations(config),
         turn_bytes: (READ_AHEAD / sources.max(1)).clamp(LEAST_TURN, TURN_BYTES),
     })
@@ -165,7 +179,8 @@ fn add_stdin(reader: &mut Reader<Print>, wake: &Arc<Wake>) -> io::Result<()> {
 
 /// Reads until the end, or until Ctrl-C.
 async fn read(reader: Reader<Print>, wake: &Wake) -> Result<Ended, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("waiting for signals", &error))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|error| failed("waiting for signals", &error))?;
     let (ended, mut reading) = oneshot::channel();
     let thread = thread::Builder::new().name("reader".into()).spawn(move || {
         // Nobody waits any more when it took too long after Ctrl-C.

@@ -21,7 +21,6 @@ pub mod when;
 
 pub use course::execute;
 
-
 /// What the tests of this room start from.
 #[cfg(test)]
 mod samples {

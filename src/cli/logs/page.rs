@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use crate::batch::{Entry, Layout};
-use crate::cli::printer::Raw;
 use crate::cli::pretty::Pretty;
+use crate::cli::printer::Raw;
 use crate::config::{Config, StdoutFormat};
 use crate::discover::Found;
 use crate::enrich::{DocumentSettings, Scratch, Template};
@@ -125,7 +125,9 @@ impl Page {
     pub fn show(&mut self, source: usize, event: &Event<'_>) {
         let Some(Some(shown)) = self.sources.get_mut(source) else { return };
         match &mut self.form {
-            Form::Words(printer) => printer.print(&shown.found, shown.pod.as_ref(), event, &mut self.gathered),
+            Form::Words(printer) => {
+                printer.print(&shown.found, shown.pod.as_ref(), event, &mut self.gathered)
+            }
             Form::Documents(documents) => documents.append(source, shown, event, &mut self.gathered),
         }
         if self.gathered.len() >= FULL {

@@ -92,7 +92,8 @@ impl<O: Outlet> Reader<O> {
     pub(super) fn insert(&mut self, found: Found, chain: Chain, naming: Naming) -> SourceId {
         let id = SourceId(self.next_id);
         self.next_id += 1;
-        let decode = self.settings.blocks.get(found.block).map(|block| block.decode.clone()).unwrap_or_default();
+        let decode =
+            self.settings.blocks.get(found.block).map(|block| block.decode.clone()).unwrap_or_default();
         let joiner = Joiner::new(self.rules_for(&found, None, None));
         self.by_key.insert(found.key.clone(), id);
         if let Some(folder) = found.path.parent() {
@@ -231,6 +232,7 @@ fn resume_of(saved: &SavedSource) -> Resume {
         inode: known.inode,
         start: known.start,
     });
-    let reached = saved.position.as_ref().map(|at| Reached { key: at.key, offset: at.offset, anchor: at.anchor });
+    let reached =
+        saved.position.as_ref().map(|at| Reached { key: at.key, offset: at.offset, anchor: at.anchor });
     Resume { known: known.collect(), reached, start_at: StartAt::Beginning }
 }

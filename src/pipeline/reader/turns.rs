@@ -6,8 +6,8 @@ use tracing::warn;
 
 use super::super::outlet::Outlet;
 use super::super::source::{Source, Stage, TurnContext, Turned};
-use super::discovery::survey;
 use super::super::wake::Stop;
+use super::discovery::survey;
 use super::{Course, POLL_EVERY, Reader};
 use crate::event::{SourceId, time};
 use crate::observe::metrics::StateLabel;
@@ -19,7 +19,8 @@ impl<O: Outlet> Reader<O> {
         let mut worked = false;
         let read_at = time::rfc3339(wall_nanos());
         for _ in 0..self.ready.len() {
-            let held = self.holding.iter().filter_map(|id| self.sources.get(id)).map(Source::held_bytes).sum();
+            let held =
+                self.holding.iter().filter_map(|id| self.sources.get(id)).map(Source::held_bytes).sum();
             self.has_room = self.outlet.has_room(held);
             if !self.has_room {
                 return false;
