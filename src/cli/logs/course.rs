@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,6 +16,7 @@ use super::files::Plan;
 use super::filter::Filter;
 use super::page::Page;
 use super::print::{Ended, Print};
+use super::progress::Progress;
 use super::stdin::Blocks;
 use super::view::View;
 use crate::checkpoint::Saved;
@@ -63,7 +64,12 @@ pub fn execute(args: &LogsArgs) -> Result<(), Failure> {
     let sources = plan.logs.len() + usize::from(plan.stdin);
     let mut pretty = Pretty::new(args.color.is_on());
     (pretty.explain, pretty.marks, pretty.zone) = (args.explain, filter.marks().cloned(), zone);
-    let page = Page::new(&config, args.output, pretty, io::stdout()).map_err(wrong)?;
+    let mut page = Page::new(&config, args.output, pretty, io::stdout()).map_err(wrong)?;
+    // What is followed has no end to come nearer to.
+    if io::stderr().is_terminal() && !args.follow {
+        page.progress =
+            Some(Progress::new(io::stderr(), io::stdout().is_terminal(), sources, Instant::now()));
+    }
     let mut print = Print::new(View::new(filter, sources, args.tail), page, Arc::clone(&wake));
     plan.missing.iter().for_each(|missing| print.miss(missing));
 

@@ -15,6 +15,7 @@ pub mod filter;
 pub mod merge;
 mod page;
 mod print;
+mod progress;
 mod stdin;
 pub mod view;
 pub mod when;

@@ -1,7 +1,9 @@
 //! Events as `--output` asks for them, gathered and written.
 
 use std::io::{self, Write};
+use std::time::Instant;
 
+use super::progress::Progress;
 use crate::batch::{Entry, Layout};
 use crate::cli::pretty::Pretty;
 use crate::cli::printer::Raw;
@@ -27,12 +29,14 @@ pub struct Page {
     out: Box<dyn Write + Send>,
     /// What became of the last write; after an error nothing more is written.
     pub error: Option<io::Error>,
+    /// Gives way to what is written.
+    pub progress: Option<Progress>,
 }
 
 /// How events look.
 enum Form {
     Words(Box<dyn Printer>),
-    Documents(Documents),
+    Documents(Box<Documents>),
 }
 
 /// The documents that the agent would ship.
@@ -71,14 +75,21 @@ impl Page {
         let form = match format {
             StdoutFormat::Pretty => Form::Words(Box::new(pretty)),
             StdoutFormat::Raw => Form::Words(Box::new(Raw)),
-            StdoutFormat::Json | StdoutFormat::Bulk => Form::Documents(Documents {
+            StdoutFormat::Json | StdoutFormat::Bulk => Form::Documents(Box::new(Documents {
                 settings: settings::documents(config)?,
                 targets: settings::targets(config),
                 layout,
                 scratch: Scratch::default(),
-            }),
+            })),
         };
-        Ok(Self { form, sources: Vec::new(), gathered: Vec::new(), out: Box::new(out), error: None })
+        Ok(Self {
+            form,
+            sources: Vec::new(),
+            gathered: Vec::new(),
+            out: Box::new(out),
+            error: None,
+            progress: None,
+        })
     }
 
     /// What is known of a source by now. Returns whether it is a new one.
@@ -108,7 +119,8 @@ impl Page {
     /// Notes the names of the generations that an event lies in.
     #[inline]
     pub fn note_keys(&mut self, source: usize, keys: &Keys, span: Span) {
-        if let Form::Documents(Documents { layout: Layout::Bulk { .. }, .. }) = self.form
+        if let Form::Documents(documents) = &self.form
+            && let Layout::Bulk { .. } = documents.layout
             && let Some(Some(shown)) = self.sources.get_mut(source)
         {
             for ordinal in [span.start.generation, span.end.generation] {
@@ -138,6 +150,9 @@ impl Page {
     /// Writes what was gathered.
     pub fn write(&mut self) {
         if self.error.is_none() && !self.gathered.is_empty() {
+            if let Some(progress) = &mut self.progress {
+                progress.give_way(Instant::now());
+            }
             let written = self.out.write_all(&self.gathered).and_then(|()| self.out.flush());
             self.error = written.err();
         }

@@ -45,6 +45,9 @@ impl Print {
     pub fn miss(&mut self, what: &dyn std::fmt::Display) {
         self.is_incomplete = true;
         self.write();
+        if let Some(progress) = &mut self.page.progress {
+            progress.clear();
+        }
         // Where standard error is closed too, the exit code says it.
         let _ = writeln!(io::stderr(), "skidder: {what}");
     }
@@ -88,12 +91,19 @@ impl Outlet for Print {
     fn event(&mut self, source: SourceId, keys: &Keys, event: &Event<'_>, _now: Instant) {
         let (source, page) = (index(source), &mut self.page);
         page.note_keys(source, keys, event.span);
+        if let Some(progress) = &mut page.progress {
+            progress.read(event.bytes);
+        }
         self.view.event(source, event, &mut |source, event: &Event<'_>| page.show(source, event));
     }
 
     fn at_end(&mut self, source: SourceId) {
         let page = &mut self.page;
-        self.view.end(index(source), &mut |source, event: &Event<'_>| page.show(source, event));
+        let was_unread =
+            self.view.end(index(source), &mut |source, event: &Event<'_>| page.show(source, event));
+        if let (true, Some(progress)) = (was_unread, &mut page.progress) {
+            progress.done();
+        }
     }
 
     fn closed(&mut self, source: SourceId) {
@@ -101,15 +111,20 @@ impl Outlet for Print {
         self.page.forget(index(source));
     }
 
+    /// What was held back was shown when the last source had ended; where Ctrl-C came before, it is not wanted.
     fn finish(&mut self, _now: Instant) {
-        let page = &mut self.page;
-        self.view.finish(&mut |source, event: &Event<'_>| page.show(source, event));
         self.write();
+        if let Some(progress) = &mut self.page.progress {
+            progress.clear();
+        }
     }
 
     /// Once a round: what came together is written together, and nothing waits for more.
-    fn tick(&mut self, _now: Instant) {
+    fn tick(&mut self, now: Instant) {
         self.write();
+        if let Some(progress) = &mut self.page.progress {
+            progress.show(now);
+        }
     }
 
     fn takes(&self, source: SourceId) -> bool {

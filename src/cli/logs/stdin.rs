@@ -93,7 +93,7 @@ mod tests {
     fn would_block_until_there_is_more_and_then_ends() {
         let (input, output) = channel();
         let (bell, rung) = channel();
-        let mut blocks = Blocks::start(Sent(output), move || drop(bell.send(()))).unwrap();
+        let mut blocks = Blocks::start(Sent(output), move || bell.send(()).unwrap()).unwrap();
         let mut buffer = [0; 4];
         assert_eq!(blocks.read(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         input.send(b"abcdef".to_vec()).unwrap();

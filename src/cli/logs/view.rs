@@ -91,10 +91,11 @@ impl View {
         }
     }
 
-    /// A source was read to its end. After the last one, what was held back is shown.
-    pub fn end(&mut self, source: usize, show: &mut impl FnMut(usize, &Event<'_>)) {
+    /// A source was read to its end. After the last one, what was held back is shown, and from then on events as they
+    /// come. Returns whether that was new.
+    pub fn end(&mut self, source: usize, show: &mut impl FnMut(usize, &Event<'_>)) -> bool {
         if !self.unread.remove(&source) {
-            return;
+            return false;
         }
         if let Order::Merged(merge) = &mut self.order {
             merge.end(source);
@@ -103,10 +104,10 @@ impl View {
         if self.unread.is_empty() {
             self.finish(show);
         }
+        true
     }
 
-    /// Nothing is waited for any more: shows what was held back, and from now on events as they come.
-    pub fn finish(&mut self, show: &mut impl FnMut(usize, &Event<'_>)) {
+    fn finish(&mut self, show: &mut impl FnMut(usize, &Event<'_>)) {
         match std::mem::replace(&mut self.order, Order::Arrival) {
             Order::Arrival => {}
             Order::Merged(mut merge) => flush(&mut merge, show),
