@@ -72,8 +72,11 @@ pub trait Outlet {
         true
     }
 
-    /// The source was read to its end, of all its files; more may be written.
-    fn at_end(&mut self, _source: SourceId) {}
+    /// The source was read to its end, of all its files; more may be written. Returns whether others may be read now
+    /// that had to wait.
+    fn at_end(&mut self, _source: SourceId) -> bool {
+        false
+    }
 
     /// A file cannot be opened, or not be read any further. Returns whether to go on without it; else it is tried
     /// again.

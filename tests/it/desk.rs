@@ -353,7 +353,7 @@ async fn a_kubelet_is_asked_and_not_waited_for_long() {
     let kubelet = Kubelet::in_the_clear("127.0.0.1:0", move |_| Reply::Text(200, answer.clone())).await;
     let url = format!("http://{}", kubelet.address);
     let mut command =
-        tokio::process::Command::from(skidder(&[&node("pods"), "-o=json", "--tail=8", "--kubelet", &url]));
+        tokio::process::Command::from(skidder(&[&node(""), "-o=json", "--tail=8", "--kubelet", &url]));
     let output = command.output().await.unwrap();
     assert!(output.status.success());
     golden("logs/documents.ndjson", anywhere(&String::from_utf8(output.stdout).unwrap()).as_bytes());

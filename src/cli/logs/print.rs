@@ -97,13 +97,14 @@ impl Outlet for Print {
         self.view.event(source, event, &mut |source, event: &Event<'_>| page.show(source, event));
     }
 
-    fn at_end(&mut self, source: SourceId) {
+    fn at_end(&mut self, source: SourceId) -> bool {
         let page = &mut self.page;
         let was_unread =
             self.view.end(index(source), &mut |source, event: &Event<'_>| page.show(source, event));
         if let (true, Some(progress)) = (was_unread, &mut page.progress) {
             progress.done();
         }
+        was_unread
     }
 
     fn closed(&mut self, source: SourceId) {
