@@ -7,8 +7,8 @@ SHELL := bash
 # Where rustup puts it, for shells that have not been opened anew since.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-# The agent's own pipeline over the sample logs of a node, printed.
-DEMO := ./target/release/skidder run --config config/demo.yaml --output stdout
+# The agent's own pipeline over the sample logs of a node, printed; from their start each time.
+DEMO := rm -rf target/demo && ./target/release/skidder run --config config/demo.yaml --output stdout
 # The servers that the tests talk to: folders of tests/elasticsearch.
 SERVERS := 8 8-security 9 opensearch-2
 # How long `make torture` runs.
@@ -29,7 +29,7 @@ bench: cargo compiler ## measures each room and the whole path
 	@cargo bench
 
 torture: cargo compiler ## kills, rotates and refuses at random: make torture SECONDS=600
-	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --release --test it torture -- --nocapture
+	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --test it torture -- --nocapture
 
 check: cargo compiler ## format, lints, documentation, licences
 	@cargo fmt --check

@@ -440,11 +440,11 @@ impl World {
 
 #[test]
 fn the_ledger_never_passes_what_is_unsettled_and_reaches_everything() {
-    let seed = std::env::var("SKIDDER_TEST_SEED")
+    let seed = std::env::var("SKIDDER_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| fastrand::u64(..));
-    println!("SKIDDER_TEST_SEED={seed}");
+    println!("SKIDDER_SEED={seed}");
     for round in 0..400 {
         let mut world = World::new(seed.wrapping_add(round));
         for _ in 0..world.random.usize(..600) {

@@ -295,11 +295,11 @@ const PIECES: [&[u8]; 22] = [
 
 #[test]
 fn any_bytes_decode_to_one_line_of_the_same_place() {
-    let seed = std::env::var("SKIDDER_TEST_SEED")
+    let seed = std::env::var("SKIDDER_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| fastrand::u64(..));
-    println!("SKIDDER_TEST_SEED={seed}");
+    println!("SKIDDER_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let choices = [FormatChoice::Auto, FormatChoice::Cri, FormatChoice::Docker, FormatChoice::Plain];
     let mut decoders = choices.map(with);

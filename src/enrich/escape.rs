@@ -8,6 +8,9 @@ use std::borrow::Cow;
 /// How many bytes are looked at together: two registers of any x86-64 or aarch64.
 const BLOCK: usize = 32;
 
+/// How many bytes are looked at first: near one byte to escape is often another.
+const WORD: usize = 8;
+
 /// Whether JSON wants this byte escaped.
 const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
@@ -18,41 +21,49 @@ fn any_special(block: &[u8; BLOCK]) -> bool {
     block.iter().fold(false, |seen, &byte| seen | is_special(byte))
 }
 
+/// Where the first special byte of the word is.
+///
+/// A byte is less than `n` when taking `n` from it borrows, which shows in its highest bit; a borrow may reach
+/// the bytes above, but never one below, so that the lowest hit is true.
+fn special_in(word: [u8; WORD]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; WORD]);
+    const HIGHEST_BITS: u64 = ONES << 7;
+    let word = u64::from_le_bytes(word);
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let hits = (below(word, 0x20) | is(b'"') | is(b'\\')) & HIGHEST_BITS;
+    (hits != 0).then(|| hits.trailing_zeros() as usize / 8)
+}
+
 /// How many bytes at the start of `bytes` need no escape.
+#[inline]
 pub fn plain_run(bytes: &[u8]) -> usize {
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let clean = blocks.iter().take_while(|block| !any_special(block)).count() * BLOCK;
+    let mut clean = 0;
+    // Words for the length of a block, then blocks, then words again where a block has a special byte.
+    while let Some(word) = bytes[clean..].first_chunk() {
+        if let Some(at) = special_in(*word) {
+            return clean + at;
+        }
+        clean += WORD;
+        if clean == BLOCK {
+            let (blocks, _) = bytes[clean..].as_chunks();
+            clean += blocks.iter().take_while(|block| !any_special(block)).count() * BLOCK;
+        }
+    }
     let rest = &bytes[clean..];
     clean + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
 }
 
 /// Appends `bytes`, which must be UTF-8, as a JSON string without its quotes.
 fn append_escaped(bytes: &[u8], out: &mut Vec<u8>) {
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    // Where the bytes begin that are clean and not copied yet.
-    let mut from = 0;
-    for (index, block) in blocks.iter().enumerate() {
-        if any_special(block) {
-            out.extend_from_slice(&bytes[from..index * BLOCK]);
-            append_slowly(block, out);
-            from = (index + 1) * BLOCK;
-        }
+    let mut rest = bytes;
+    loop {
+        let (plain, special) = rest.split_at(plain_run(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { return };
+        append_escape(byte, out);
+        rest = after;
     }
-    out.extend_from_slice(&bytes[from..bytes.len() - rest.len()]);
-    append_slowly(rest, out);
-}
-
-/// The same, byte by byte.
-fn append_slowly(bytes: &[u8], out: &mut Vec<u8>) {
-    let mut from = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
-        if is_special(byte) {
-            out.extend_from_slice(&bytes[from..index]);
-            append_escape(byte, out);
-            from = index + 1;
-        }
-    }
-    out.extend_from_slice(&bytes[from..]);
 }
 
 /// The escape of one special byte.

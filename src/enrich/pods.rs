@@ -41,6 +41,13 @@ impl Pods {
         self.by_uid.get(uid)
     }
 
+    /// Whether all that documents show of this container is there: before it starts, the kubelet lists a pod
+    /// without its containers' ids, its IP and its images' digests.
+    pub fn is_settled(&self, uid: &str, container: &str) -> bool {
+        let known = self.get(uid).and_then(|pod| pod.containers.get(container));
+        known.is_some_and(|container| !container.id.is_empty())
+    }
+
     /// All pods, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<PodMeta>> {
         self.by_uid.values()

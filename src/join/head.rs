@@ -1,6 +1,7 @@
 //! What is seen of a line before any language is asked: dates, levels, JSON, mentions.
 
 use memchr::memchr_iter;
+use serde_json::value::RawValue;
 
 use super::table::Mention;
 
@@ -192,6 +193,11 @@ pub(super) fn is_object(line: &[u8]) -> bool {
         [b'{', .., last] => *last == b'}',
         _ => false,
     }
+}
+
+/// Whether a line is a JSON object, all of it looked at.
+pub(super) fn is_json(line: &[u8]) -> bool {
+    is_object(line) && serde_json::from_slice::<&RawValue>(line).is_ok()
 }
 
 /// Whether a line begins with white space.

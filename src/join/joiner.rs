@@ -228,7 +228,7 @@ impl Joiner {
                 }
                 return;
             };
-            let next = rules.next(set, line.message);
+            let next = rules.next(set, line.message, pending.messages());
             let full = pending.lines() >= rules.limits.max_lines
                 || pending.len() + 1 + line.message.len() > rules.limits.max_bytes;
             match next {

@@ -11,6 +11,9 @@ mod rules;
 mod settings;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 pub use book::{RuleBook, WrongAnnotation};
 pub use joiner::Joiner;
 pub use rules::{Rules, RulesError};

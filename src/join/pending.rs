@@ -116,6 +116,11 @@ impl Pending {
         self.marks.len() - self.sure >= MAX_UNSURE
     }
 
+    /// What the sure lines say.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.marks[..self.sure].iter().map(|mark| &self.text[mark.text.clone()])
+    }
+
     /// Where its first line begins.
     pub(super) fn start(&self) -> Option<Position> {
         self.marks.first().map(|mark| mark.line.span.start)

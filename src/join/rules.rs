@@ -3,20 +3,22 @@
 //! Nothing here remembers a line: a decision takes what is held (a [`Set`]) and the line's bytes.
 
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use memchr::memmem;
 use regex::bytes::Regex;
 use thiserror::Error;
 
 use super::automaton::Automaton;
-use super::head::{self, is_indented, is_object, mention};
+use super::head::{self, is_indented, is_json, is_object, mention};
 use super::languages::table;
 use super::settings::{Language, Pattern, Settings};
 use super::table::{BLANK, HEAD, Mention, Proof, START, State};
 
 /// A pattern that cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("multiline pattern '{pattern}': {message}{}", .position.map(|at| format!(" (at character {at})")).unwrap_or_default())]
+#[error("multiline pattern '{pattern}': {}{message}{}", if .key.is_empty() { String::new() } else { format!("{key}: ") }, .position.map(|at| format!(" (at character {at})")).unwrap_or_default())]
 pub struct RulesError {
     /// The pattern's name.
     pub pattern: String,
@@ -35,10 +37,10 @@ pub struct Rules {
     patterns: Vec<Compiled>,
     /// Whether a pattern has no start, so that any line may be continued.
     any_line: bool,
-    languages: Vec<Machine>,
+    languages: Vec<&'static Machine>,
     /// Asked of a line when nothing is held.
     idle: Gate,
-    /// Asked of a line after a logger's head line.
+    /// Asked of a line after a logger's head line, besides.
     after_head: Gate,
     /// For each mention, where it leads.
     mentions: [Set; 3],
@@ -159,7 +161,7 @@ impl Rules {
         chosen.sort_unstable();
         chosen.dedup();
         let languages =
-            chosen.iter().map(|language| Machine::new(*language)).collect::<Result<Vec<_>, _>>()?;
+            chosen.iter().map(|language| Machine::of(*language)).collect::<Result<Vec<_>, _>>()?;
         let patterns = settings.patterns.iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             limits: Limits {
@@ -170,8 +172,8 @@ impl Rules {
             },
             any_line: patterns.iter().any(|pattern| pattern.start.is_none()),
             patterns,
-            idle: Gate::new(&chosen, &[START])?,
-            after_head: Gate::new(&chosen, &[START, HEAD])?,
+            idle: Gate::new(&chosen, START, vec![(head::DATED, Opens::Dated)])?,
+            after_head: Gate::new(&chosen, HEAD, vec![(BLANK, Opens::Blank)])?,
             mentions: [Mention::Exception, Mention::Traceback, Mention::Place]
                 .map(|mention| mentioned(&chosen, mention)),
             languages,
@@ -188,22 +190,24 @@ impl Rules {
     }
 
     /// What a line means to what is held.
-    pub(super) fn next(&self, set: &Set, line: &[u8]) -> Next {
+    ///
+    /// `held` are the lines that surely are of the event.
+    pub(super) fn next<'a>(
+        &self,
+        set: &Set,
+        line: &[u8],
+        held: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Next {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (mut sure, mut maybe) = (Set::default(), Set::default());
         self.step_pattern(set, line, &mut sure);
-        for (index, machine) in self.languages.iter().enumerate().filter(|(index, _)| set.states[*index] != 0)
-        {
-            machine.step(set.states[index], line, &mut sure.states[index], &mut maybe.states[index]);
-        }
-        if set.head != Head::No {
-            self.step_head(set.head, line, &mut sure, &mut maybe);
+        if !is_json(line) {
+            self.step_languages(set, line, &held, &mut sure, &mut maybe);
         }
         if !sure.is_empty() {
             sure.any_line = self.any_line;
             return Next::Sure(sure);
         }
-        self.step_text(set, line, &mut maybe);
         if maybe.is_empty() { Next::No } else { Next::Maybe(maybe) }
     }
 
@@ -265,14 +269,37 @@ impl Rules {
         }
     }
 
+    /// A line that is no JSON object: those stand for themselves.
+    fn step_languages<'a>(
+        &self,
+        set: &Set,
+        line: &[u8],
+        held: &(impl Iterator<Item = &'a [u8]> + Clone),
+        sure: &mut Set,
+        maybe: &mut Set,
+    ) {
+        for (index, machine) in self.languages.iter().enumerate().filter(|(index, _)| set.states[*index] != 0)
+        {
+            machine.step(set.states[index], line, held, (&mut sure.states[index], &mut maybe.states[index]));
+        }
+        if set.head != Head::No {
+            self.step_head(set.head, line, sure, maybe);
+        }
+        if sure.is_empty() {
+            self.step_text(set, line, maybe);
+        }
+    }
+
     /// The line after a head line, or after the blank line below it.
     fn step_head(&self, head: Head, line: &[u8], sure: &mut Set, maybe: &mut Set) {
-        let opening = self.after_head.ask(line);
-        if opening.dated || is_object(line) {
+        let (own, opening) = (self.idle.ask(line), self.after_head.ask(line));
+        if own.dated {
             return;
         }
-        sure.merge(&opening.sure);
-        maybe.merge(&opening.maybe);
+        for opening in [own, opening] {
+            sure.merge(&opening.sure);
+            maybe.merge(&opening.maybe);
+        }
         if let Some(mention) = mention(line) {
             maybe.merge(&self.mentions[mention as usize]);
         }
@@ -299,9 +326,6 @@ impl Rules {
 
     /// Whether a line begins something by itself, so that it is no line of a message.
     fn stands_alone(&self, line: &[u8]) -> bool {
-        if is_object(line) {
-            return true;
-        }
         let opening = self.idle.ask(line);
         opening.dated || !opening.sure.is_empty() || !is_indented(line) && mention(line).is_some()
     }
@@ -330,6 +354,13 @@ fn bits(states: &[State]) -> u32 {
 }
 
 impl Machine {
+    /// A language's machine. It is the same in all selections, so that each is compiled once in a process.
+    fn of(language: Language) -> Result<&'static Self, RulesError> {
+        static MACHINES: [OnceLock<Result<Machine, RulesError>>; Language::ALL.len()] =
+            [const { OnceLock::new() }; Language::ALL.len()];
+        MACHINES[language as usize].get_or_init(|| Self::new(language)).as_ref().map_err(Clone::clone)
+    }
+
     fn new(language: Language) -> Result<Self, RulesError> {
         let (mut patterns, mut rules, mut texts) = (Vec::new(), Vec::new(), Vec::new());
         for rule in table(language).rules {
@@ -347,13 +378,25 @@ impl Machine {
         Ok(Self { language, automaton, rules, texts })
     }
 
-    fn step(&self, states: u32, line: &[u8], sure: &mut u32, maybe: &mut u32) {
+    /// Adds the states that a line leads to, sure and perhaps.
+    fn step<'a>(
+        &self,
+        states: u32,
+        line: &[u8],
+        held: &(impl Iterator<Item = &'a [u8]> + Clone),
+        (sure, maybe): (&mut u32, &mut u32),
+    ) {
+        let is_known = || held.clone().any(|other| place(other) == place(line));
+        let is_repeated = || held.clone().any(|other| other == line);
         self.automaton.walk(line, |pattern| {
             let rule = &self.rules[pattern];
             if rule.from & states != 0 {
                 match rule.proof {
                     Proof::Sure => *sure |= rule.to,
                     Proof::Maybe => *maybe |= rule.to,
+                    Proof::Cause if is_repeated() => {}
+                    Proof::Cause | Proof::Known if is_known() => *sure |= rule.to,
+                    Proof::Cause | Proof::Known => *maybe |= rule.to,
                 }
             }
             ControlFlow::Continue(())
@@ -361,18 +404,22 @@ impl Machine {
     }
 }
 
+/// The place that a line of Ruby's names: without the `from ` before it and the message after it.
+fn place(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii_start();
+    let line = line.strip_prefix(b"from ").unwrap_or(line);
+    memmem::find(line, b"': ").map_or(line, |quote| &line[..=quote])
+}
+
 impl Gate {
-    fn new(languages: &[Language], from: &[State]) -> Result<Self, RulesError> {
-        let (mut patterns, mut opens) = (vec![head::DATED], vec![Opens::Dated]);
+    /// The rules of these languages from one state, and others.
+    fn new(languages: &[Language], from: State, others: Vec<(&str, Opens)>) -> Result<Self, RulesError> {
+        let (mut patterns, mut opens): (Vec<_>, Vec<_>) = others.into_iter().unzip();
         for (index, language) in languages.iter().enumerate() {
-            for rule in table(*language).rules.iter().filter(|rule| bits(rule.from) & bits(from) != 0) {
+            for rule in table(*language).rules.iter().filter(|rule| rule.from.contains(&from)) {
                 patterns.extend(rule.pattern);
                 opens.push(Opens::Language { index, to: rule.to.bit(), proof: rule.proof });
             }
-        }
-        if from.contains(&HEAD) {
-            patterns.push(BLANK);
-            opens.push(Opens::Blank);
         }
         let automaton = Automaton::new(&patterns).map_err(|message| built_in("heads", message))?;
         Ok(Self { automaton, opens })
@@ -387,7 +434,7 @@ impl Gate {
                 Opens::Dated => opening.dated = true,
                 Opens::Blank => opening.blank = true,
                 Opens::Language { index, to, proof: Proof::Sure } => opening.sure.states[index] |= to,
-                Opens::Language { index, to, proof: Proof::Maybe } => opening.maybe.states[index] |= to,
+                Opens::Language { index, to, proof: _ } => opening.maybe.states[index] |= to,
             }
             ControlFlow::Continue(())
         });
@@ -439,4 +486,17 @@ fn one_line(message: &str) -> String {
 /// The built-in tables are tested to compile; should they not, the error says which.
 fn built_in(name: &str, message: String) -> RulesError {
     RulesError { pattern: name.to_owned(), key: "", position: None, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_automata_stay_small() {
+        let rules = Rules::compile(&Settings::default()).unwrap();
+        let machines: usize = rules.languages.iter().map(|machine| machine.automaton.memory()).sum();
+        let sizes = [rules.idle.automaton.memory(), rules.after_head.automaton.memory(), machines];
+        assert!(sizes.iter().sum::<usize>() < 10 << 20, "{sizes:?} bytes");
+    }
 }

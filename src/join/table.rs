@@ -34,6 +34,10 @@ pub(super) enum Proof {
     Sure,
     /// Only if a sure one follows; it is held back until then.
     Maybe,
+    /// As [`Proof::Known`], but if the event holds the very same line already it does not belong.
+    Cause,
+    /// It does if the event names the same place (`app.rb:3:in 'f'`) already, else it may.
+    Known,
 }
 
 /// In one of `from`, a line that matches `pattern` leads to `to`.
@@ -49,6 +53,16 @@ pub(super) struct Rule {
 /// A line that surely belongs.
 pub(super) const fn sure(from: &'static [State], pattern: &'static str, to: State) -> Rule {
     Rule { from, pattern: Some(pattern), to, proof: Proof::Sure }
+}
+
+/// The head of what may be a cause, which only the places that it shares with the event tell from another trace.
+pub(super) const fn cause(from: &'static [State], pattern: &'static str, to: State) -> Rule {
+    Rule { from, pattern: Some(pattern), to, proof: Proof::Cause }
+}
+
+/// A frame of what may be a cause.
+pub(super) const fn known(from: &'static [State], pattern: &'static str, to: State) -> Rule {
+    Rule { from, pattern: Some(pattern), to, proof: Proof::Known }
 }
 
 /// A line that belongs if a sure one follows.

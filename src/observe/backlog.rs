@@ -126,7 +126,6 @@ struct Counters {
 pub struct Backlog {
     metrics: Metrics,
     counters: Counters,
-    verdicts: [Counter; 4],
     accounts: Mutex<BTreeMap<SourceId, Arc<Account>>>,
     /// Batches that left the reader and are not settled: the time of their oldest event, by sequence.
     batches: Mutex<BTreeMap<u64, i64>>,
@@ -151,11 +150,9 @@ impl Backlog {
             ended: Fate::ALL.map(|fate| metrics.bytes.get_or_create_owned(&result(fate.name()))),
             container: None,
         };
-        let verdicts = ["shipped", "duplicate", "dead_letter", "dropped"];
         Arc::new(Self {
             metrics: metrics.clone(),
             counters,
-            verdicts: verdicts.map(|verdict| metrics.events.get_or_create_owned(&result(verdict))),
             accounts: Mutex::default(),
             batches: Mutex::default(),
             per_container: per_container.then(PerContainer::default),
@@ -205,18 +202,16 @@ impl Backlog {
         }
     }
 
-    /// The output is done with a batch: counts its events and their bytes.
+    /// The output is done with a batch: counts the bytes of its events. The events themselves the output has counted.
     pub fn settled(&self, settled: &Settled) {
         lock(&self.batches).remove(&settled.batch.sequence);
         let accounts = lock(&self.accounts);
         for (item, verdict) in settled.batch.items.iter().zip(&settled.verdicts) {
-            let (event, fate) = match verdict {
-                Verdict::Shipped => (0, Fate::Acknowledged),
-                Verdict::Duplicate => (1, Fate::Acknowledged),
-                Verdict::DeadLetter => (2, Fate::DeadLetter),
-                Verdict::Dropped => (3, Fate::Dropped),
+            let fate = match verdict {
+                Verdict::Shipped | Verdict::Duplicate => Fate::Acknowledged,
+                Verdict::DeadLetter => Fate::DeadLetter,
+                Verdict::Dropped => Fate::Dropped,
             };
-            self.verdicts[event].inc();
             match accounts.get(&item.source) {
                 Some(account) => account.ended(fate, u64::from(item.bytes)),
                 None => drop(self.counters.ended[fate as usize].inc_by(u64::from(item.bytes))),
@@ -388,8 +383,6 @@ mod tests {
         let bytes = |result| metrics.bytes.get_or_create(&ResultLabel { result }).get();
         assert_eq!(bytes("acknowledged"), 301, "a source whose account is closed counts too");
         assert_eq!(["dropped", "dead_letter", "truncated", "lost"].map(bytes), [40, 30, 5, 50]);
-        let events = |result| metrics.events.get_or_create(&ResultLabel { result }).get();
-        assert_eq!(["shipped", "duplicate", "dead_letter", "dropped"].map(events), [2, 1, 1, 1]);
         assert_eq!((metrics.read_bytes.get(), metrics.read_lines.get()), (700, 7));
     }
 

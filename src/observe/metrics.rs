@@ -158,6 +158,11 @@ impl Metrics {
             "Bytes known to be gone before they were read",
             of.lost_bytes,
         );
+        registry.register(
+            "skidder_failure_store",
+            "Documents that Elasticsearch accepted and set aside in its failure store",
+            of.failure_store,
+        );
         registry.register("skidder_bulk_requests", "Bulk requests by the answer's status", of.bulk_requests);
         registry.register(
             "skidder_bulk_bytes",

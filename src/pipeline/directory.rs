@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use crate::enrich::{Pods, Wanted};
 use crate::event::PodMeta;
 
+/// How long a pod that is listed is waited for until the kubelet has all of it: while it is pending its address and
+/// its containers' ids are missing.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// What is known of a pod.
 #[derive(Clone, Debug)]
 pub enum Lookup {
@@ -77,23 +81,30 @@ impl Directory {
         }
     }
 
-    /// What is known of a pod that is waited for since then.
-    pub fn look_up(&self, uid: &str, since: Instant, now: Instant) -> Lookup {
+    /// What is known of a pod.
+    pub fn known(&self, uid: &str) -> Option<Arc<PodMeta>> {
+        self.pods.get(uid).map(Arc::clone)
+    }
+
+    /// What is known of a pod, for a container whose log is waited for since then.
+    pub fn look_up(&self, uid: &str, container: &str, since: Instant, now: Instant) -> Lookup {
         let Some(asked) = &self.asked else { return Lookup::NotAsked };
-        if let Some(pod) = self.pods.get(uid) {
-            return Lookup::Known(Arc::clone(pod));
-        }
-        match &asked.wanted {
-            Some(wanted) if now < since + asked.wait => {
+        let known = self.known(uid);
+        let patience = if known.is_some() { asked.wait.min(SETTLING) } else { asked.wait };
+        let complete = known.is_some() && self.pods.is_settled(uid, container);
+        match (known, &asked.wanted) {
+            (_, Some(wanted)) if !complete && now < since + patience => {
                 wanted.want(uid);
                 Lookup::NotYet
             }
-            _ => Lookup::TimedOut,
+            (Some(pod), _) => Lookup::Known(pod),
+            (None, _) => Lookup::TimedOut,
         }
     }
 
-    /// When waiting for a pod since then is over.
-    pub fn deadline(&self, since: Instant) -> Option<Instant> {
-        self.asked.as_ref().map(|asked| since + asked.wait)
+    /// When a container that waits since then is to be looked up again, though no answer has come.
+    pub fn deadline(&self, uid: &str, since: Instant) -> Option<Instant> {
+        let asked = self.asked.as_ref()?;
+        Some(since + if self.pods.get(uid).is_some() { asked.wait.min(SETTLING) } else { asked.wait })
     }
 }

@@ -39,8 +39,8 @@ use crate::enrich::{Pods, PodsError, kubelet};
 use crate::event::Settled;
 use crate::join::{RuleBook, RulesError};
 use crate::observe::{
-    Backlog, Configuration, Exposition, Health, HttpError, LastError, Metrics, OutputStatus, Pages, Readiness, Server,
-    Status,
+    Backlog, Configuration, Exposition, Health, HttpError, LastError, Metrics, OutputStatus, Pages,
+    Readiness, Server, Status,
 };
 use crate::ship::{elasticsearch, stdout};
 
@@ -120,7 +120,11 @@ pub struct Options {
 ///
 /// # Errors
 /// [`RunError`]; what was acknowledged is remembered all the same.
-pub async fn run(config: Config, options: Options, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn run(
+    config: Config,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::default());
     let backlog = Backlog::new(&metrics, config.http.per_container_metrics);
     let health = Health::new();
@@ -171,7 +175,8 @@ impl Agent {
 
     async fn run(self, options: Options, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let wake = Arc::new(Wake::default());
-        let budget = Arc::new(Budget::new(usize::try_from(self.config.max_buffered_bytes).unwrap_or(usize::MAX)));
+        let budget =
+            Arc::new(Budget::new(usize::try_from(self.config.max_buffered_bytes).unwrap_or(usize::MAX)));
         let (saved, keeper, keeping) = self.keep()?;
         let (directory, asking) = self.directory(&wake)?;
         let (batches, at_gate) = mpsc::channel(CHANNEL);
@@ -185,11 +190,18 @@ impl Agent {
             budget: Arc::clone(&budget),
             spare_bodies,
             backlog: Arc::clone(&self.backlog),
+            metrics: Arc::clone(&self.metrics),
         };
         let (output, held) = self.output(to_output, settled, &wake);
         let outlet = Shipping::new(self.shipping(options.printer, held)?, ways);
-        let mut reader =
-            Reader::new(self.reader(options.course)?, directory, saved, outlet, Arc::clone(&wake), Arc::clone(&self.metrics));
+        let mut reader = Reader::new(
+            self.reader(options.course)?,
+            directory,
+            saved,
+            outlet,
+            Arc::clone(&wake),
+            Arc::clone(&self.metrics),
+        );
         reader.set_heartbeat(self.health.heartbeat("reader", READER_LIMIT));
 
         let gate = tokio::spawn(gate(at_gate, through_gate, keeper.clone()));
@@ -341,9 +353,9 @@ impl Agent {
             Output::Elasticsearch(output) => Some(settings::elasticsearch(&self.config, output)),
             Output::Stdout(_) => None,
         };
-        let names = elasticsearch.as_ref().map(|settings| {
-            settings.urls.iter().map(elasticsearch::shown).collect::<Vec<_>>().join(", ")
-        });
+        let names = elasticsearch
+            .as_ref()
+            .map(|settings| settings.urls.iter().map(elasticsearch::shown).collect::<Vec<_>>().join(", "));
         let name = names.unwrap_or_else(|| "stdout".to_owned());
         let watching = watch_output(
             name,
@@ -406,8 +418,14 @@ async fn watch_output(
                 why
             }
         };
-        let last_error = now.last_error.map(|error| LastError { message: error.what, at: error.at, times: 1 });
-        status.output(OutputStatus { name: name.clone(), state: in_words, in_flight: now.in_flight_limit, last_error });
+        let last_error =
+            now.last_error.map(|error| LastError { message: error.what, at: error.at, times: 1 });
+        status.output(OutputStatus {
+            name: name.clone(),
+            state: in_words,
+            in_flight: now.in_flight_limit,
+            last_error,
+        });
         wake.nudge();
         if changes.changed().await.is_err() {
             std::future::pending::<()>().await;

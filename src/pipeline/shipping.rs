@@ -17,7 +17,8 @@ use crate::checkpoint::Keeper;
 use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::{Batch, Event, Origin, PodMeta, Record, SourceId, SourceKey, Target, time};
-use crate::observe::{Account, Backlog, Fate, Owner};
+use crate::observe::metrics::ReasonLabel;
+use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
 use crate::ship::elasticsearch::StateHandle;
 use crate::tail::{Keys, Loss};
 
@@ -66,6 +67,8 @@ pub struct Ways {
     pub spare_bodies: Receiver<Vec<u8>>,
     /// The accounts.
     pub backlog: Arc<Backlog>,
+    /// Counts what is lost.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The outlet.
@@ -195,6 +198,8 @@ impl Outlet for Shipping {
 
     fn lost(&mut self, source: SourceId, key: &SourceKey, loss: Loss) {
         warn!(source = %key, bytes = loss.bytes, reason = loss.reason, "bytes were gone before they were read");
+        let reason = ReasonLabel { reason: loss.reason };
+        self.ways.metrics.lost_bytes.get_or_create_owned(&reason).inc_by(loss.bytes);
         if let Some(shipped) = self.sources.get(&source) {
             shipped.account.ended(Fate::Lost, loss.bytes);
         }

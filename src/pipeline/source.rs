@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::outlet::{Mark, Outlet};
 use crate::decode::Decoder;
 use crate::discover::Found;
-use crate::event::{End, Event, GenerationKey, Position, PodMeta, RawLine, Record, SourceId, Stream};
+use crate::event::{End, Event, GenerationKey, PodMeta, Position, RawLine, Record, SourceId, Stream};
 use crate::join::Joiner;
 use crate::observe::{Account, FileState, Metrics, Reading};
 use crate::tail::{Chain, HeldFiles, Keys, Lines, Naming, Turn};
@@ -95,7 +95,14 @@ pub struct Source {
 
 impl Source {
     /// A source whose files were not looked at yet.
-    pub fn new(id: SourceId, found: Found, naming: Naming, chain: Chain, decoder: Decoder, joiner: Joiner) -> Self {
+    pub fn new(
+        id: SourceId,
+        found: Found,
+        naming: Naming,
+        chain: Chain,
+        decoder: Decoder,
+        joiner: Joiner,
+    ) -> Self {
         Self {
             id,
             found,
@@ -181,7 +188,12 @@ impl Source {
         }
     }
 
-    fn passage<'a, O: Outlet>(&'a mut self, outlet: &'a mut O, now: Instant, read_at: &'a [u8]) -> Passage<'a, O> {
+    fn passage<'a, O: Outlet>(
+        &'a mut self,
+        outlet: &'a mut O,
+        now: Instant,
+        read_at: &'a [u8],
+    ) -> Passage<'a, O> {
         Passage {
             decoder: &mut self.decoder,
             joiner: &mut self.joiner,

@@ -73,7 +73,8 @@ impl Wake {
     pub fn wait(&self, deadline: Instant) -> News {
         let mut news = self.lock();
         while news.is_empty() {
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            else {
                 break;
             };
             news = self.bell.wait_timeout(news, left).unwrap_or_else(PoisonError::into_inner).0;

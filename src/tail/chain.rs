@@ -335,7 +335,7 @@ impl Chain {
             State::Truncated => return Ok(Turn::Survey),
             state => state == State::Closed,
         };
-        if front.name.is_none() && !self.name_front()? && !closed {
+        if front.name.is_none() && !self.name(0)? && !closed {
             return Ok(Turn::End);
         }
         let Some(front) = self.generations.front_mut() else { return Ok(Turn::End) };
@@ -365,17 +365,16 @@ impl Chain {
         self.generations.push_back(generation);
     }
 
-    /// A name for the front, from what it holds by now. Returns whether it has one.
-    fn name_front(&mut self) -> io::Result<bool> {
-        let Some(front) = self.generations.front_mut() else { return Ok(false) };
-        let closed = front.state == State::Closed;
-        let Some(name) = super::survey::name_of(&self.source, self.naming, front, closed)? else {
+    /// A name for a generation, from what it holds by now. Returns whether it has one.
+    pub(super) fn name(&mut self, index: usize) -> io::Result<bool> {
+        let Some(generation) = self.generations.get_mut(index) else { return Ok(false) };
+        let closed = generation.state == State::Closed;
+        let Some(name) = super::survey::name_of(&self.source, self.naming, generation, closed)? else {
             return Ok(false);
         };
-        front.name = Some(name);
-        self.keys.insert(front.ordinal, name.key);
-        let record = super::survey::record(&self.source, front, name);
-        self.records.push(record);
+        generation.name = Some(name);
+        self.keys.insert(generation.ordinal, name.key);
+        self.records.push(super::survey::record(&self.source, generation, name));
         Ok(true)
     }
 

@@ -46,6 +46,7 @@ impl Chain {
     /// [`Changed`] when the folder is not as it was listed: nothing new was taken in.
     pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
         self.follow_renames(files);
+        self.name_held();
         self.recover_truncated(files)?;
         let mut unopened = Vec::new();
         let mut fresh = VecDeque::new();
@@ -93,6 +94,16 @@ impl Chain {
         }
     }
 
+    /// A generation that was seen empty can be told by now, and must be: it may lie there packed too.
+    fn name_held(&mut self) {
+        for index in 0..self.generations.len() {
+            if self.generations[index].name.is_none() {
+                // What cannot be read now is named when it is read.
+                let _ = self.name(index);
+            }
+        }
+    }
+
     /// All but the youngest have a successor. Of those, all but the last are closed: its own successor was rotated
     /// away already.
     fn settle_states(&mut self, now: Instant) {
@@ -122,7 +133,7 @@ impl Chain {
         };
         let finished = |name: &Name| self.finished.iter().any(|done| done.name.key == name.key);
         let held = |name: &Name| self.generations.iter().any(|held| held.key() == Some(name.key));
-        if name.as_ref().is_some_and(|name| finished(name) || held(name)) {
+        if name.as_ref().is_some_and(|name| finished(name) || held(name)) || self.holds_unpacked(&found) {
             return Ok(Opened::Known);
         }
         let resume = self.resume.as_ref();
@@ -139,6 +150,14 @@ impl Chain {
             (name, _) => name,
         };
         found.opened(name, start).map(Opened::New)
+    }
+
+    /// Whether this is the packed form of a plain file that is held open though it is unlinked.
+    fn holds_unpacked(&self, found: &Found<'_>) -> bool {
+        let unlinked = |held: &Generation| held.place.stat().is_some_and(|stat| stat.links == 0);
+        let same = |name: Name| name.head.len > 0 && name.head.begins(&found.first);
+        found.listed.packed
+            && self.generations.iter().any(|held| held.name.is_some_and(same) && unlinked(held))
     }
 
     /// Of plain files, which known one this is: the same inode first, then the same content.
@@ -182,7 +201,8 @@ impl Chain {
             (front.offset, front.anchor) = (long.start(), Anchor::NONE);
         }
         let mut copy = None;
-        for file in files.iter().rev().filter(|file| (file.device, file.inode) != (front.device, front.inode)) {
+        for file in files.iter().rev().filter(|file| (file.device, file.inode) != (front.device, front.inode))
+        {
             match copy_of(front, file) {
                 Ok(None) => {}
                 Ok(found) => {

@@ -333,6 +333,26 @@ fn a_folder_that_changes_while_it_is_looked_at_is_listed_again() {
 }
 
 #[test]
+fn a_file_that_was_seen_empty_is_known_when_it_is_packed() {
+    for naming in [Naming::FirstLine, Naming::Mark] {
+        let mut log = Log::new(naming);
+        log.write("0.log", &cri(0, 5));
+        log.survey();
+        log.rename("0.log", "0.log.20261122-100000");
+        log.write("0.log", "");
+        log.survey();
+        log.write("0.log", &cri(5, 10));
+        log.rename("0.log", "0.log.20261122-100010");
+        log.pack("0.log.20261122-100010");
+        log.write("0.log", &cri(10, 15));
+        let mut seen = numbers(&log.lines());
+        seen.extend(numbers(&log.later(2).lines()));
+        seen.extend(numbers(&log.later(2).lines()));
+        assert_eq!(seen, range(0, 15), "{naming:?}");
+    }
+}
+
+#[test]
 fn a_file_that_may_not_be_opened_is_tried_again() {
     let mut log = Log::new(Naming::FirstLine);
     std::os::unix::fs::symlink("0.log", log.path("0.log")).unwrap();

@@ -354,9 +354,9 @@ fn every_line_of_a_file_is_named_truly() {
 
 #[test]
 fn whatever_is_written_ends_in_a_configuration_or_in_one_line() {
-    let seed = std::env::var("SKIDDER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("SKIDDER_TEST_SEED={seed}");
+    println!("SKIDDER_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let text = fs::read_to_string(project().join("config/skidder.yaml")).unwrap();
     let text: Vec<char> = text

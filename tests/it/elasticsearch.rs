@@ -1,5 +1,7 @@
 //! What Skidder relies on of Elasticsearch, asked of a real one.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::support::elasticsearch::{Elasticsearch, Options};
@@ -84,7 +86,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let (url, stream) = (elasticsearch.url().to_owned(), elasticsearch.stream("kill"));
     elasticsearch.template(&stream, &json!({})).await;
 
-    let ids: Vec<_> = (0..500).map(|number| format!("id-{number}")).collect();
+    let ids: Vec<_> = (0..12_000).map(|number| format!("id-{number}")).collect();
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let answer = elasticsearch.bulk(&stream, &creates(&ids)).await;
     assert_eq!(answer.body["errors"], false);
@@ -92,7 +94,9 @@ async fn what_was_acknowledged_survives_a_kill() {
     elasticsearch.kill9();
     elasticsearch.restart().await;
     assert_eq!(elasticsearch.url(), url, "the address is kept, for the agent knows no other");
-    assert_eq!(elasticsearch.count(&stream).await, 500);
+    let hits = elasticsearch.search(&stream, &json!({ "match_all": {} })).await;
+    let found: HashSet<_> = hits.iter().filter_map(|hit| hit["_id"].as_str()).collect();
+    assert_eq!((hits.len(), found.len()), (12_000, 12_000));
     let again = elasticsearch.bulk(&stream, &creates(&["id-0"])).await;
     assert_eq!(statuses(&again.body), [409]);
 }

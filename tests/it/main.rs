@@ -4,16 +4,19 @@
     clippy::expect_used,
     reason = "a story that cannot go on, a fixture that does not come about, fails the test with these words"
 )]
+#![allow(clippy::print_stdout, reason = "what a failed story prints helps to find out why")]
 
 mod answers;
 mod checkpoint;
 mod configuration;
 mod delivery;
 mod desk;
+
 mod elasticsearch;
 mod http;
 mod kubelet;
 mod logs;
 mod node;
 mod support;
+mod torture;
 mod traces;

@@ -4,6 +4,7 @@
 //! `tests/data/traces/<language>/<case>.txt` is one event, or several with a line `%%` between. Of
 //! `tests/data/not-traces/*.txt` each line is an event. A new case is a new file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -69,6 +70,7 @@ struct Found {
     bytes: u64,
     multiline: bool,
     partial: bool,
+    end: End,
 }
 
 fn found(event: &Event<'_>) -> Found {
@@ -80,6 +82,7 @@ fn found(event: &Event<'_>) -> Found {
         bytes: event.bytes,
         multiline: event.flags.multiline,
         partial: event.flags.partial,
+        end: event.end,
     }
 }
 
@@ -153,10 +156,12 @@ fn same(actual: &[String], expected: &[String]) -> Result<(), String> {
     if actual == expected {
         return Ok(());
     }
-    let list = |events: &[String]| {
-        events.iter().map(|event| format!("  ┌ {}\n", event.replace('\n', "\n  │ "))).collect::<String>()
+    let at = actual.iter().zip(expected).take_while(|(one, other)| one == other).count();
+    let show = |event: Option<&String>| {
+        event.map_or("nothing".to_owned(), |event| format!("┌ {}", event.replace('\n', "\n│ ")))
     };
-    Err(format!("expected\n{}but got\n{}", list(expected), list(actual)))
+    let (wanted, got, next) = (show(expected.get(at)), show(actual.get(at)), show(actual.get(at + 1)));
+    Err(format!("event {at} should be\n{wanted}\nbut is\n{got}\nand the next\n{next}"))
 }
 
 const ORDINARY: [&str; 4] = [
@@ -197,4 +202,188 @@ fn between_ordinary_lines_they_take_none_of_them() {
             same(&messages(&log.lines, Stream::Stderr), &expected)
         });
     }
+}
+
+#[test]
+fn one_after_another_they_are_apart() {
+    let cases = cases();
+    let mut wrong = Vec::new();
+    for (index, case) in cases.iter().enumerate() {
+        // Neighbours of other languages, near and far.
+        for step in [1, 17, 59, 101] {
+            let next = &cases[(index + step) % cases.len()];
+            let expected = [case.events.clone(), next.events.clone()].concat();
+            let mut log = Log::default();
+            log.text(Stream::Stderr, &expected.join("\n"));
+            if let Err(how) = same(&messages(&log.lines, Stream::Stderr), &expected) {
+                wrong.push(format!("{} then {}\n{how}", case.path.display(), next.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} pairs are not exact:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Two cases, a line of each in turn, on a stream each.
+fn woven(one: &Case, other: &Case) -> Log {
+    let (one, other) = (one.events.join("\n"), other.events.join("\n"));
+    let (mut left, mut right) = (one.split('\n'), other.split('\n'));
+    let mut log = Log::default();
+    loop {
+        let (a, b) = (left.next(), right.next());
+        a.into_iter().for_each(|line| log.add(Stream::Stdout, line.as_bytes(), false));
+        b.into_iter().for_each(|line| log.add(Stream::Stderr, line.as_bytes(), false));
+        if a.is_none() && b.is_none() {
+            return log;
+        }
+    }
+}
+
+#[test]
+fn woven_over_both_streams_they_come_out_whole() {
+    let cases = cases();
+    for (index, case) in cases.iter().enumerate() {
+        let other = &cases[(index + 29) % cases.len()];
+        let log = woven(case, other);
+        for (stream, case) in [(Stream::Stdout, case), (Stream::Stderr, other)] {
+            let exact = same(&messages(&log.lines, stream), &case.events);
+            assert_eq!(exact, Ok(()), "{}", case.path.display());
+        }
+    }
+}
+
+#[test]
+fn cut_into_parts_they_are_the_same() {
+    every_case(|case| {
+        let mut log = Log::default();
+        for line in case.events.join("\n").split('\n') {
+            let parts: Vec<&[u8]> = line.as_bytes().chunks(7).collect();
+            let Some((last, before)) = parts.split_last() else {
+                log.add(Stream::Stdout, b"", false);
+                continue;
+            };
+            before.iter().for_each(|part| log.add(Stream::Stdout, part, true));
+            log.add(Stream::Stdout, last, false);
+        }
+        same(&messages(&log.lines, Stream::Stdout), &case.events)
+    });
+}
+
+#[test]
+fn across_a_rotation_they_stay_whole() {
+    every_case(|case| {
+        let text = case.events.join("\n");
+        let count = text.split('\n').count();
+        (1..count).step_by(count / 8 + 1).try_for_each(|at| {
+            let mut log = Log::default();
+            for (index, line) in text.split('\n').enumerate() {
+                if index == at {
+                    log.rotate();
+                }
+                log.add(Stream::Stderr, line.as_bytes(), false);
+            }
+            same(&messages(&log.lines, Stream::Stderr), &case.events)
+        })
+    });
+}
+
+/// All lines are read; then the reader is killed after each of them in turn and begins again where it held.
+fn assert_replays(log: &[Written], what: &str) {
+    let whole = by_place(join(log));
+    for killed in 0..=log.len() {
+        let (mut joiner, now) = (Joiner::new(Arc::clone(&RULES)), Instant::now());
+        let mut events = Vec::new();
+        for line in &log[..killed] {
+            push(&mut joiner, line, now, &mut |event: &Event<'_>| events.push(found(event)));
+        }
+        let again = joiner.held().or_else(|| log.get(killed).map(|line| line.span.start));
+        let again = log.iter().position(|line| Some(line.span.start) == again).unwrap_or(log.len());
+        events.extend(join(&log[again..]));
+        assert_eq!(by_place(events), whole, "{what}: killed after {killed} lines, again from {again}");
+    }
+}
+
+/// Events by stream and place: given out twice, they must be the same twice.
+fn by_place(events: Vec<Found>) -> BTreeMap<(usize, Position, Position), Found> {
+    let mut places = BTreeMap::new();
+    for event in events {
+        let place = (event.stream.index(), event.span.start, event.span.end);
+        if let Some(before) = places.insert(place, event.clone()) {
+            assert_eq!(before, event);
+        }
+    }
+    places
+}
+
+#[test]
+fn killed_anywhere_the_same_events_come_again() {
+    let cases = cases();
+    for (index, case) in cases.iter().enumerate().step_by(3) {
+        let other = &cases[(index + 29) % cases.len()];
+        let log = woven(case, other);
+        assert_replays(&log.lines[..log.lines.len().min(60)], &case.path.display().to_string());
+    }
+}
+
+#[test]
+fn ordinary_lines_stand_alone() {
+    let mut count = 0;
+    for path in files(&data("not-traces")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let expected: Vec<String> = text.strip_suffix('\n').unwrap().split('\n').map(str::to_owned).collect();
+        count += expected.len();
+        let mut log = Log::default();
+        log.text(Stream::Stdout, &expected.join("\n"));
+        assert_eq!(same(&messages(&log.lines, Stream::Stdout), &expected), Ok(()), "{}", path.display());
+    }
+    assert!(count >= 200, "{count} lines");
+}
+
+#[test]
+fn a_bare_trace_leaves_the_line_before_it_alone() {
+    let bare = [
+        "java.lang.IllegalStateException: boom\n\tat com.acme.Cart.total(Cart.java:3)",
+        "Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\nValueError: x",
+        "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:3 +0x1d",
+        "TypeError: x\n    at f (/app/index.js:1:2)",
+    ];
+    let is_alarm = |line: &str| line.to_lowercase().contains(['e', 'w', 'f', 'a']) && line.contains("10:0");
+    for path in files(&data("not-traces")) {
+        for line in fs::read_to_string(&path).unwrap().lines().filter(|line| !is_alarm(line)) {
+            for trace in bare {
+                let expected = [line.to_owned(), trace.to_owned()];
+                let mut log = Log::default();
+                log.text(Stream::Stdout, &expected.join("\n"));
+                assert_eq!(
+                    same(&messages(&log.lines, Stream::Stdout), &expected),
+                    Ok(()),
+                    "{}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn no_trace_takes_an_ordinary_line_below_it() {
+    let lines: Vec<String> = files(&data("not-traces"))
+        .iter()
+        .flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let mut wrong = Vec::new();
+    for (index, case) in cases().iter().enumerate() {
+        // .NET's console logger indents whatever belongs to a record by six blanks.
+        let is_record = case.path.to_string_lossy().contains("dotnet/console-logger");
+        let belongs = |line: &&String| is_record && line.starts_with("      ");
+        for line in lines.iter().skip(index % 7).step_by(7).filter(|line| !belongs(line)) {
+            let mut expected = case.events.clone();
+            expected.push(line.clone());
+            let mut log = Log::default();
+            log.text(Stream::Stderr, &expected.join("\n"));
+            if messages(&log.lines, Stream::Stderr) != expected {
+                wrong.push(format!("{:?} below {}", line, case.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} lines are swallowed:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -122,6 +122,16 @@ impl KubeletError {
         }
     }
 
+    /// What tells this trouble from others: its words, without what differs from answer to answer.
+    pub(super) fn trouble(&self) -> String {
+        match self {
+            Self::Status { status, .. } => status.to_string(),
+            Self::Cut { .. } => "cut".to_owned(),
+            Self::Answer { .. } => "answer".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// A certificate file that does not serve.
     pub(super) fn ca(path: &str, error: &TlsError) -> Self {
         match error {

@@ -158,34 +158,33 @@ enum Health {
     Unknown,
     Good,
     Failing {
-        /// The error as it was logged.
-        said: String,
-        /// Failures since, that one included.
-        count: u64,
+        /// Which trouble it is.
+        trouble: String,
+        /// Failures since it began, in whichever way.
+        failures: u64,
     },
 }
 
 impl Health {
     /// Logs a change, once.
     fn note(&mut self, error: Option<&KubeletError>) {
-        *self = match (std::mem::replace(self, Self::Unknown), error.map(ToString::to_string)) {
-            (Self::Failing { said, count }, Some(error)) if said == error => {
-                Self::Failing { said, count: count + 1 }
-            }
-            (_, Some(error)) => {
-                tracing::warn!("pods are named from their files' paths alone: {error}");
-                Self::Failing { said: error, count: 1 }
-            }
-            (Self::Failing { count, .. }, None) => {
-                tracing::info!(failures = count, "the kubelet answers again");
-                Self::Good
-            }
-            (Self::Unknown, None) => {
-                tracing::info!("the kubelet answers");
-                Self::Good
-            }
-            (Self::Good, None) => Self::Good,
+        let before = std::mem::replace(self, Self::Good);
+        let (known, failures) = match &before {
+            Self::Failing { trouble, failures } => (trouble.as_str(), *failures),
+            Self::Unknown | Self::Good => ("", 0),
         };
+        match error {
+            Some(error) => {
+                let trouble = error.trouble();
+                if trouble != known {
+                    tracing::warn!("new pods are named from their files' paths alone: {error}");
+                }
+                *self = Self::Failing { trouble, failures: failures + 1 };
+            }
+            None if failures > 0 => tracing::info!(failures, "the kubelet answers again"),
+            None if matches!(before, Self::Unknown) => tracing::info!("the kubelet answers"),
+            None => {}
+        }
     }
 }
 

@@ -10,9 +10,13 @@ use super::super::pods::Pods;
 /// The shortest time from one answer to the next request.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The same, when the wanted pods are listed but their containers have no ids yet: their lines flow already, and
-/// only later ones gain.
+/// The same, when the wanted pods are listed but a container has had no id for longer than [`SOON`]: an image may
+/// be on its way for minutes.
 const SETTLE: Duration = Duration::from_secs(4);
+
+/// How long after the wish ids are expected at any moment: the kubelet's list is about a second behind the
+/// runtime.
+const SOON: Duration = Duration::from_secs(3);
 
 /// The longest delay after failures.
 const BACKOFF: Duration = Duration::from_secs(30);
@@ -73,6 +77,7 @@ impl Pace {
         let wishes = self.wishes.values().filter_map(|wish| match wish.state {
             WishState::New => Some(self.earliest),
             WishState::Unlisted => self.until_over(wish, self.earliest),
+            WishState::Unsettled if self.earliest < wish.since + SOON => Some(self.earliest),
             WishState::Unsettled => self.until_over(wish, self.earliest + (SETTLE - AGAIN)),
         });
         wishes.min().map_or(self.latest, |soonest| soonest.min(self.latest)).max(self.earliest)
@@ -203,13 +208,12 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(REFRESH, WAIT, now);
         want(&mut pace, "a", now);
-        assert_eq!(ask(&mut pace, Some(&listed(&[("a", "")])), now), SETTLE);
-        assert_eq!(ask(&mut pace, Some(&listed(&[("a", "")])), now + SETTLE), SETTLE);
-        assert_eq!(
-            ask(&mut pace, Some(&listed(&[("a", "")])), now + SETTLE * 2),
-            REFRESH,
-            "the wait is over"
-        );
+        let pending = listed(&[("a", "")]);
+        let mut ask_after = |seconds| ask(&mut pace, Some(&pending), now + Duration::from_secs(seconds));
+        assert_eq!(ask_after(0), AGAIN);
+        assert_eq!(ask_after(1), AGAIN);
+        assert_eq!(ask_after(2), SETTLE);
+        assert_eq!(ask_after(6), REFRESH, "the wait is over by the next");
     }
 
     #[test]

@@ -25,14 +25,16 @@ const STACK: State = State::own(7);
 const REGISTERS: State = State::own(8);
 /// After the head that gin's recovery writes.
 const RECOVERY: State = State::own(9);
+/// Within lines that klog indents as one value.
+const QUOTED: State = State::own(11);
 /// After the line that closes a report.
 const CLOSED: State = State::own(10);
 
 /// `main.(*Server).handle(0xc0000140a0, …)`, `created by main.f in goroutine 7`.
-const CALL: &str = r"[\w./~%@$-]+\.[^\s].*\)$|created by \S|panic\(|main\(|goexit|\.\.\.(?:additional frames elided| ?\d+ frames elided)|\[originating from goroutine";
+const CALL: &str = r"[\w./~%@$-]+\.[^\s].*\)$|created by \S|panic\(|main\(|goexit";
 const PLACE: &str =
     r"[ \t]+[^\s].*:\d+(?: \+0x[0-9a-f]+)?(?: pc=| fp=|$)|[ \t]+\?\?:0|[ \t]+\S+\.(?:go|s|c|cgo1\.go):\d+";
-const GOROUTINE_HEAD: &str = r"goroutine \d+ (?:gp=\S+ )?(?:m=\S+ )?(?:mp=\S+ )?\[[a-z]";
+const GOROUTINE_HEAD: &str = r"goroutine \d+ (?:gp=\S+ )?(?:m=\S+ )?(?:mp=\S+ )?\[[A-Za-z]";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -42,11 +44,11 @@ pub(in super::super) const TABLE: Table = Table {
             PANIC,
         ),
         sure(&[START], r"runtime: (?:goroutine stack exceeds|out of memory)", PANIC),
-        sure(&[START, HEAD, PANIC, BLANKED, SERVING, GOROUTINE], GOROUTINE_HEAD, GOROUTINE),
+        sure(&[START, HEAD, PANIC, BLANKED, SERVING], GOROUTINE_HEAD, GOROUTINE),
         // What stands between a panic and its goroutine.
         sure(
             &[PANIC],
-            r"[ \t]*panic: |\[signal |\[recovered|fatal error: |runtime stack:|sp=0x|rax |PC=0x|signal arrived|goroutine running on other thread|\t(?:panic|fatal error): |stack: frame=",
+            r"[ \t]*panic: |\[signal |\[recovered|fatal error: |runtime stack:|runtime: |sp=0x|rax |PC=0x|signal arrived|goroutine running on other thread|\t(?:panic|fatal error): |stack: frame=",
             PANIC,
         ),
         sure(&[PANIC, BLANKED], r"runtime stack:|goroutine 0 ", GOROUTINE),
@@ -55,6 +57,7 @@ pub(in super::super) const TABLE: Table = Table {
         // Frames, two lines each; then perhaps another goroutine after a blank line.
         sure(&[GOROUTINE], CALL, FUNCTION),
         sure(&[FUNCTION], PLACE, GOROUTINE),
+        sure(&[GOROUTINE], r"\.\.\.(?:additional|\d+) frames elided|\[originating from goroutine", GOROUTINE),
         sure(&[GOROUTINE], r"\tgoroutine running on other thread; stack unavailable", GOROUTINE),
         maybe(&[GOROUTINE, FUNCTION, REGISTERS], BLANK, BLANKED),
         sure(
@@ -63,9 +66,7 @@ pub(in super::super) const TABLE: Table = Table {
             REGISTERS,
         ),
         sure(&[REGISTERS], r"\w+\s+0x[0-9a-f]+$", REGISTERS),
-        sure(&[GOROUTINE, BLANKED, REGISTERS], r"exit status 2$", REGISTERS),
-        sure(&[GOROUTINE, BLANKED], r"\[?(?:recovered|re-?panic)", PANIC),
-        sure(&[GOROUTINE, BLANKED], r"\t?panic: ", PANIC),
+        sure(&[GOROUTINE, BLANKED, REGISTERS], r"exit status 2$", CLOSED),
         // A web server that goes on: the line is dated, but has no level.
         sure(
             &[START],
@@ -77,6 +78,9 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[HEAD], r"[A-Za-z][\w./~%@-]*\.[^\s:]+(?:\(.*\))?$", STACK),
         sure(&[STACK], r"\t\S.*\.(?:go|s):\d+", GOROUTINE),
         sure(&[GOROUTINE], r"[A-Za-z][\w./~%@-]*\.[^\s:]+$", STACK),
+        // klog: `key=<`, the value's lines behind a tab, ` >`.
+        maybe(&[HEAD, QUOTED], r"\t", QUOTED),
+        sure(&[QUOTED], r" >$| > ", CLOSED),
         // gin: the request, the panic, then `file:line (0x…)` and the source below it.
         maybe(&[START], r"(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?\[Recovery\] .* panic recovered:", RECOVERY),
         text(&[RECOVERY], RECOVERY),

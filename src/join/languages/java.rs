@@ -16,15 +16,18 @@ const FRAMES: State = State::own(2);
 const BLANKED: State = State::own(3);
 /// After java.util.logging's first line: the date and who logs.
 const LOGGING: State = State::own(4);
+/// Among the lines that Dropwizard marks.
+const MARKED: State = State::own(6);
 /// After its second: level and message.
 const LOGGED: State = State::own(5);
 
 /// `com.acme.OrderException: no stock`, with the thread's name or `Caused by:` before.
 const EXCEPTION: &str = r"(?:[A-Za-z_$][\w$]*[./])*[A-Z][\w$]*(?:Exception|Error|Throwable|Failure|Fault|Death|Interrupt)(?:\$[\w$]*)?(?::[ \t]|:?[ \t]*$)";
 /// A frame, or what stands among frames.
-const FRAME: &str = r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted|filtered|truncated|lines matching)|[ \t]+\.\.\. ?(?:suppressed|\d+ \w+)|[ \t]*\[CIRCULAR REFERENCE|[ \t]*\(Coroutine boundary\)|[ \t]+- (?:locked|waiting)";
+const FRAME: &str = r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted|filtered|truncated)$|[ \t]*\[CIRCULAR REFERENCE|[ \t]*\(Coroutine boundary\)|[ \t]+- locked <";
 /// What heads the next exception of a chain.
-const CAUSE: &str = r"[ \t]*(?:Caused by|Wrapped by|Suppressed|Cause)[: ] ?[\w\[(<]";
+const CAUSE: &str =
+    r"[ \t]*(?:Caused by|Wrapped by|Suppressed): (?:\[CIRCULAR REFERENCE|(?:[\w$-]+[./])*[A-Z][\w$]*(?::|$))";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -42,7 +45,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[MESSAGE, FRAMES], FRAME, FRAMES),
         sure(
             &[BLANKED],
-            r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted)",
+            r"[ \t]+at [A-Za-z_$<][^(]*\(|[ \t]*\.\.\. \d+ (?:more|common frames omitted)$",
             FRAMES,
         ),
         sure(&[HEAD, FRAMES, BLANKED], CAUSE, MESSAGE),
@@ -53,10 +56,13 @@ pub(in super::super) const TABLE: Table = Table {
             MESSAGE,
         ),
         // `nested exception is:`, then the nested one on a line of its own, as java.rmi and javax.xml.rpc write it.
-        maybe(&[MESSAGE, FRAMES, BLANKED], r".*nested exception is:[ \t]*$", MESSAGE),
+        maybe(&[MESSAGE, FRAMES, BLANKED], r"[; \t]*nested exception is:", MESSAGE),
         maybe(&[MESSAGE, FRAMES], r"[ \t]+(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:: |$)", MESSAGE),
         maybe(&[FRAMES], BLANK, BLANKED),
         text(&[MESSAGE], MESSAGE),
+        // Dropwizard: `! ` before each line.
+        sure(&[HEAD], r"! (?:[a-z_][\w$]*\.)+[A-Z]|! [A-Z]\w*(?:Exception|Error)", MARKED),
+        sure(&[MARKED], r"! ", MARKED),
         // Nov 22, 2026 10:00:00 AM com.acme.Api handle / SEVERE: failed / java.lang.…
         maybe(&[START], r"[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d.[AP]M \S+(?: \S+)?$", LOGGING),
         maybe(&[LOGGING], r"(?:SEVERE|WARNING): ", LOGGED),

@@ -28,6 +28,8 @@ const STATEMENT: State = State::own(8);
 const FAULT: State = State::own(9);
 /// Among the frames of `Call stack:` that logging writes of its own errors.
 const CALL_STACK: State = State::own(10);
+/// After what the record said.
+const ARGUMENTS: State = State::own(12);
 /// After a traceback in quotes, of another process.
 const QUOTED: State = State::own(11);
 
@@ -40,7 +42,11 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START, CHAIN, ANNOUNCED, QUOTED], TRACEBACK, FRAMES),
         sure(&[HEAD], r#"  File ""#, FRAMES),
         // Frames and the code below them, with its markers.
-        sure(&[FRAMES], r#"  File "|    \s*\S|  \[Previous line repeated \d+ more times?\]|    $"#, FRAMES),
+        sure(
+            &[FRAMES],
+            r#"[> ] File "|    \s*\S|  \[Previous line repeated \d+ more times?\]|    $"#,
+            FRAMES,
+        ),
         sure(&[FRAMES], EXCEPTION, LAST),
         maybe(&[FRAMES], BLANK, FRAMES),
         // Chains.
@@ -60,7 +66,8 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[SYNTAX], r"(?:SyntaxError|IndentationError|TabError): ", LAST),
         // Exception groups.
         sure(&[START, CHAIN, ANNOUNCED], r"  \+ Exception Group Traceback \(most recent call last\):", GROUP),
-        sure(&[GROUP], r"\s+[|+]", GROUP),
+        sure(&[GROUP], r"\s+\||\s+\+-(?:\+-| ?\.{3}|-* \d+ -|-* \.\.\. -)|\s{6,}\+-", GROUP),
+        sure(&[GROUP], r"    \+-+$", LAST),
         maybe(&[GROUP], BLANK, LAST_BLANK),
         // What announces a traceback: threads, callbacks, tasks, other processes.
         sure(&[START], r"Exception in thread \S.*:$", ANNOUNCED),
@@ -87,7 +94,7 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[START], r"--- Logging error ---$", ANNOUNCED),
         sure(&[LAST], r"Call stack:$", CALL_STACK),
         sure(&[CALL_STACK], r#"  File "|    \s*\S"#, CALL_STACK),
-        sure(&[CALL_STACK], r"(?:Message: |Arguments: |Unable to print the message)", CALL_STACK),
+        sure(&[CALL_STACK, ARGUMENTS], r"(?:Message: |Arguments: |Unable to print the message)", ARGUMENTS),
         // A traceback of another process, in quotes.
         sure(
             &[START],

@@ -28,7 +28,7 @@ impl<O: Outlet> Reader<O> {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let Stage::Waiting { since } = source.stage else { return };
         let (pod, timed_out) = match &source.found.origin {
-            Origin::Pod { uid, .. } => match self.directory.look_up(uid, since, now) {
+            Origin::Pod { uid, container, .. } => match self.directory.look_up(uid, container, since, now) {
                 Lookup::Known(pod) => (Some(pod), false),
                 Lookup::NotAsked => (None, false),
                 Lookup::TimedOut => (None, true),
@@ -51,15 +51,16 @@ impl<O: Outlet> Reader<O> {
     }
 
     /// The kubelet's answer has changed: later lines carry what it says now.
-    pub(super) fn metadata_changed(&mut self, now: Instant) {
+    pub(super) fn metadata_changed(&mut self) {
         let ids: Vec<SourceId> = self.sources.keys().copied().collect();
         for id in ids {
             let Some(source) = self.sources.get_mut(&id) else { continue };
-            let (Origin::Pod { uid, .. }, Stage::Reading | Stage::Excluded) = (&source.found.origin, source.stage)
+            let (Origin::Pod { uid, .. }, Stage::Reading | Stage::Excluded) =
+                (&source.found.origin, source.stage)
             else {
                 continue;
             };
-            if let Lookup::Known(pod) = self.directory.look_up(uid, now, now)
+            if let Some(pod) = self.directory.known(uid)
                 && source.pod.as_ref() != Some(&pod)
             {
                 source.pod = Some(pod);
@@ -77,7 +78,9 @@ impl<O: Outlet> Reader<O> {
             None => (PodSettings::default(), Vec::new()),
         };
         for message in wrong {
-            warn!(pod = %source.found.shown.display(), "{message}");
+            if self.said.insert(message.clone()) {
+                warn!("{message}");
+            }
         }
         let rules = self.rules_for(&source.found, source.pod.as_deref(), settings.multiline.as_deref());
         let Some(source) = self.sources.get_mut(&id) else { return };
@@ -98,7 +101,12 @@ impl<O: Outlet> Reader<O> {
         source.accounts(self.outlet.account(id));
     }
 
-    pub(super) fn rules_for(&self, found: &Found, pod: Option<&PodMeta>, annotation: Option<&str>) -> Arc<Rules> {
+    pub(super) fn rules_for(
+        &self,
+        found: &Found,
+        pod: Option<&PodMeta>,
+        annotation: Option<&str>,
+    ) -> Arc<Rules> {
         let none = BTreeMap::new();
         let (namespace, name, container) = match &found.origin {
             Origin::Pod { namespace, pod, container, .. } => (&**namespace, &**pod, &**container),

@@ -22,7 +22,7 @@ use crate::decode;
 use crate::discover::Scanner;
 use crate::discover::watch::{Hint, Watcher};
 use crate::enrich::Allowed;
-use crate::event::{SourceId, SourceKey};
+use crate::event::{Origin, SourceId, SourceKey};
 use crate::join::RuleBook;
 use crate::observe::{Heartbeat, Metrics};
 use crate::tail::StartAt;
@@ -109,6 +109,8 @@ pub struct Reader<O> {
     next_poll: Instant,
     buffer: Vec<u8>,
     said_problems: HashSet<PathBuf>,
+    /// What was said of pods' annotations.
+    said: HashSet<String>,
     stop: Option<Stop>,
     /// Whether the outlet took more when it was last asked.
     has_room: bool,
@@ -150,6 +152,7 @@ impl<O: Outlet> Reader<O> {
             next_poll: now + POLL_EVERY,
             buffer,
             said_problems: HashSet::new(),
+            said: HashSet::new(),
             stop: None,
             has_room: true,
             heartbeat: None,
@@ -225,9 +228,12 @@ impl<O: Outlet> Reader<O> {
 
     /// When there is something to do though nothing is heard.
     fn deadline(&self, now: Instant) -> Instant {
-        let waits = self.waiting.iter().filter_map(|id| match self.sources.get(id)?.stage {
-            Stage::Waiting { since } => self.directory.deadline(since),
-            _ => None,
+        let waits = self.waiting.iter().filter_map(|id| {
+            let source = self.sources.get(id)?;
+            match (source.stage, &source.found.origin) {
+                (Stage::Waiting { since }, Origin::Pod { uid, .. }) => self.directory.deadline(uid, since),
+                _ => None,
+            }
         });
         let holding = self.holding.iter().filter(|_| self.has_room);
         let holds = holding.filter_map(|id| self.sources.get(id)?.joiner.deadline());
@@ -246,7 +252,7 @@ impl<O: Outlet> Reader<O> {
         }
         if news.metadata {
             self.directory.refresh();
-            self.metadata_changed(now);
+            self.metadata_changed();
         }
         let mut surveyed = HashSet::new();
         for hint in news.hints {

@@ -201,9 +201,9 @@ mod tests {
     fn damaged_answers_never_panic() {
         let whole =
             br#"{"errors":true,"items":[{"create":{"status":429,"error":{"type":"a","reason":"b"}}}]}"#;
-        let seed = std::env::var("SKIDDER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-        println!("SKIDDER_TEST_SEED={seed}");
+        println!("SKIDDER_SEED={seed}");
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..20_000 {
             let mut body = whole.to_vec();

@@ -20,6 +20,8 @@ use super::transport::{Answer, Body, Failure, Method, Request, Transport};
 
 /// How long connecting may take, TLS included: a dead host must not cost a whole request's time.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept: less than the minute after which load balancers drop one in silence.
+const IDLE: Duration = Duration::from_secs(50);
 /// How long a dead node may take to say that it lives.
 const PROBE: Duration = Duration::from_secs(5);
 /// How often dead nodes are looked at.
@@ -164,7 +166,10 @@ impl Client {
     fn up(&self, index: usize) {
         let mut nodes = lock(&self.nodes);
         if nodes.up(index) {
-            tracing::info!("{} answers again", shown(nodes.url(index)));
+            // Of a single node the journal speaks.
+            if nodes.len() > 1 {
+                tracing::info!("{} answers again", shown(nodes.url(index)));
+            }
             self.state.change(|state| state.dead_nodes = nodes.dead());
         }
     }
@@ -218,7 +223,7 @@ fn http_client(tls: &Tls, agent: &str) -> Result<reqwest::Client, ClientError> {
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(CONNECT)
-        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_idle_timeout(IDLE)
         .tcp_keepalive(Duration::from_secs(30))
         .build()?;
     Ok(client)

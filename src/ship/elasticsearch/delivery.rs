@@ -139,8 +139,12 @@ impl Delivery {
         self.pending.is_empty()
     }
 
-    /// Gives the batch back with its verdicts.
-    pub fn settled(self) -> Settled {
+    /// Gives the batch back with its verdicts, and with its body's memory where nobody else holds it any more,
+    /// for the next batch to be written into.
+    pub fn settled(mut self) -> Settled {
+        if self.body.is_unique() {
+            self.batch.body = Vec::from(self.body);
+        }
         Settled { batch: self.batch, verdicts: self.verdicts }
     }
 
@@ -227,6 +231,14 @@ impl Delivery {
     /// A request of `sent` documents failed for the sake of one that is not known: the next has half as many.
     pub fn halve(&mut self, sent: usize) {
         self.at_most = (sent / 2).max(1);
+    }
+
+    /// A request of `sent` documents was not answered. It may have been too large for something on the way that
+    /// closes the connection in place of saying so, or too slow: the next has half as many, down to a sixteenth
+    /// of what is left.
+    pub fn unanswered(&mut self, sent: usize) {
+        self.past = Past::Doubtful;
+        self.at_most = (sent / 2).max(self.pending.len() / 16).max(1);
     }
 
     /// The first document alone is refused by more than its mapping, so that no shape would help.
@@ -333,5 +345,81 @@ impl Delivery {
             }
         }
         self.body = Bytes::from(body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{SourceId, TargetKind};
+
+    /// Documents `{"n":0}` and so on, with ids.
+    fn delivery(count: usize) -> Delivery {
+        let target =
+            Target { name: "logs-a-b".into(), kind: TargetKind::DataStream, pipeline: String::new() };
+        let mut batch = Batch::default();
+        for n in 0..count {
+            let start = batch.body.len() as u32;
+            batch.body.extend_from_slice(format!("{{\"create\":{{\"_id\":\"{n}\"}}}}\n").as_bytes());
+            let document = batch.body.len() as u32;
+            batch.body.extend_from_slice(format!("{{\"n\":{n}}}\n").as_bytes());
+            batch.items.push(Item { start, document, source: SourceId(0), bytes: 10 });
+        }
+        Delivery::new(batch, Arc::new(target))
+    }
+
+    fn outcomes(items: &[u32], busy: impl Fn(u32) -> bool) -> Vec<ItemOutcome> {
+        items.iter().map(|item| if busy(*item) { ItemOutcome::Busy } else { ItemOutcome::Stored }).collect()
+    }
+
+    #[test]
+    fn what_is_sent_again_is_what_came() {
+        let mut delivery = delivery(10);
+        let whole = delivery.body.clone();
+        let chunk = delivery.chunk(None);
+        assert_eq!((chunk.items.len(), chunk.body.as_ptr()), (10, whole.as_ptr()), "nothing is copied");
+        let line = whole.len() / 10;
+
+        let summary = delivery.answered(&chunk.items, outcomes(&chunk.items, |item| item % 4 == 1));
+        assert_eq!((summary.stored, summary.busy), (7, 3));
+        assert!(delivery.bytes() < whole.len() / 2, "what is stored is no longer held");
+        let chunk = delivery.chunk(None);
+        assert_eq!(chunk.items, [1, 5, 9]);
+        let expected = [1, 5, 9].map(|item| whole.slice(item * line..(item + 1) * line)).concat();
+        assert_eq!(chunk.body, expected);
+
+        let chunk = delivery.chunk(Some(line * 2));
+        assert_eq!(chunk.items, [1, 5]);
+        delivery.answered(&chunk.items, outcomes(&chunk.items, |item| item == 5));
+        assert_eq!(delivery.chunk(None).items, [5, 9], "in order, whatever was sent when");
+        delivery.answered(&[5, 9], outcomes(&[5, 9], |_| false));
+        assert!(delivery.is_done());
+        assert_eq!(delivery.settled().verdicts, [Verdict::Shipped; 10]);
+    }
+
+    #[test]
+    fn halving_finds_one() {
+        let mut delivery = delivery(8);
+        for expected in [8, 4, 2, 1] {
+            let chunk = delivery.chunk(None);
+            assert_eq!(chunk.items.len(), expected);
+            delivery.halve(expected);
+        }
+        let (index, letter) = delivery.refuse_first(&Reason::default()).unwrap();
+        assert_eq!((index, letter.id.as_deref(), letter.document.get()), (0, Some("0"), "{\"n\":0}"));
+        delivery.buried(&[0], Verdict::DeadLetter);
+        let chunk = delivery.chunk(None);
+        assert_eq!(chunk.items, [1]);
+        delivery.answered(&chunk.items, outcomes(&chunk.items, |_| false));
+        assert_eq!(delivery.chunk(None).items, [2, 3], "twice as many after each success");
+    }
+
+    #[test]
+    fn a_body_comes_back_for_the_next_batch() {
+        let mut delivery = delivery(3);
+        let (memory, chunk) = (delivery.body.as_ptr(), delivery.chunk(None));
+        delivery.answered(&chunk.items, outcomes(&chunk.items, |_| false));
+        drop(chunk);
+        assert_eq!(delivery.settled().batch.body.as_ptr(), memory);
     }
 }

@@ -4,6 +4,8 @@
 //! fails as a whole shuts the first, documents that may not be written to their target shut the second. While a
 //! door is ajar one request at a time goes through to find out.
 
+mod replies;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,21 +14,24 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::backoff::{BUSY, DENIED, FLOODED, Gate, wait};
+use self::replies::Judged;
+use super::backoff::{BUSY, FLOODED, Gate, wait};
+use super::bulk::{self, Outcome, Sent};
 use super::dead_letters::{DeadLetter, Store};
-use super::delivery::{Delivery, Hold, Past, Summary};
+use super::delivery::{Delivery, Hold, Summary};
 use super::journal::Journal;
-use super::lane::{Lane, REQUIRE_DATA_STREAM, Template, bulk_path};
+use super::lane::{Lane, bulk_path};
 use super::load::{BodyLimit, Concurrency};
 use super::press::Press;
+use super::probe::Cluster;
 use super::settings::Settings;
 use super::setup::{self, Done, SetupError};
 use super::state::StateHandle;
-use super::transport::{Body, Failure, Method, Request, Transport};
-use super::verdict::{self, Reason, Reply};
+use super::templates::Templates;
+use super::transport::Transport;
 use crate::event::{Batch, Settled, Target, TargetKind, Verdict};
 use crate::observe::Metrics;
-use crate::observe::metrics::{EncodingLabel, ResultLabel, StatusLabel};
+use crate::observe::metrics::ResultLabel;
 
 /// How often a changed secret is looked for while credentials are refused.
 const SECRET_LOOK: Duration = Duration::from_millis(250);
@@ -52,7 +57,7 @@ pub struct Dispatch<T> {
     /// How many of `tasks` are bulk requests.
     sending: usize,
     lanes: HashMap<Arc<Target>, Lane>,
-    templates: BTreeMap<String, Template>,
+    templates: Templates,
     /// The door to the cluster.
     gate: Gate,
     /// Whether `gate` waits for other credentials.
@@ -61,23 +66,16 @@ pub struct Dispatch<T> {
     limit: BodyLimit,
     /// Parameters that this cluster does not know.
     left_out: Vec<String>,
+    /// Whether it was asked what kind of cluster this is.
+    identified: bool,
 }
 
 /// What a task came back with.
 enum Finished {
-    Sent(Sent, Result<(Reply, Option<Duration>), Failure>),
+    Sent { ticket: Ticket, sent: Sent, outcome: Outcome },
     Buried { ticket: Ticket, indices: Vec<u32>, kept: usize, why: String },
     Templates { stream: String, began: Instant, result: Result<Vec<(String, Done)>, SetupError> },
-}
-
-/// A bulk request that came back.
-struct Sent {
-    ticket: Ticket,
-    items: Vec<u32>,
-    /// The body before compression.
-    bytes: usize,
-    oversize: bool,
-    began: Instant,
+    Identified(Option<Cluster>),
 }
 
 impl<T: Transport> Dispatch<T> {
@@ -104,11 +102,12 @@ impl<T: Transport> Dispatch<T> {
             tasks: JoinSet::new(),
             sending: 0,
             lanes: HashMap::new(),
-            templates: BTreeMap::new(),
+            templates: Templates::default(),
             gate: Gate::default(),
             denied: false,
             limit: BodyLimit::default(),
             left_out: Vec::new(),
+            identified: false,
         }
     }
 
@@ -148,7 +147,7 @@ impl<T: Transport> Dispatch<T> {
             return;
         };
         if target.kind == TargetKind::DataStream && self.settings.setup {
-            self.templates.entry(target.name.clone()).or_insert(Template::Wanted);
+            self.templates.want(&target.name);
         }
         self.lanes.entry(Arc::clone(&target)).or_default().deliveries += 1;
         self.tickets += 1;
@@ -159,11 +158,8 @@ impl<T: Transport> Dispatch<T> {
     /// Starts all that may be under way now.
     fn start(&mut self, now: Instant) {
         while self.may_ask(now)
-            && let Some((stream, template)) =
-                self.templates.iter_mut().find(|(_, template)| **template == Template::Wanted)
+            && let Some(stream) = self.templates.next()
         {
-            *template = Template::Asking;
-            let stream = stream.clone();
             self.ask_for_template(stream, now);
         }
         while self.may_ask(now)
@@ -184,7 +180,7 @@ impl<T: Transport> Dispatch<T> {
         let ready = |delivery: &Delivery| {
             delivery.not_before.is_none_or(|at| at <= now)
                 && self.lanes.get(delivery.target()).is_none_or(|lane| lane.is_free(now))
-                && self.templates.get(&delivery.target().name).is_none_or(|state| *state == Template::Settled)
+                && self.templates.let_through(&delivery.target().name)
         };
         self.waiting.iter().find(|(_, delivery)| ready(delivery)).map(|(ticket, _)| *ticket)
     }
@@ -207,7 +203,7 @@ impl<T: Transport> Dispatch<T> {
 
     fn ask_for_template(&mut self, stream: String, began: Instant) {
         // Agents that start together ask one after another; later streams come when they come.
-        let jitter = if self.templates.len() == 1 { self.settings.setup_jitter } else { Duration::ZERO };
+        let jitter = if self.templates.is_first() { self.settings.setup_jitter } else { Duration::ZERO };
         let (transport, retention) = (Arc::clone(&self.transport), self.settings.retention.clone());
         self.tasks.spawn(async move {
             sleep(jitter.mul_f64(fastrand::f64())).await;
@@ -231,27 +227,17 @@ impl<T: Transport> Dispatch<T> {
         let (transport, press, metrics) =
             (Arc::clone(&self.transport), Arc::clone(&self.press), Arc::clone(&self.metrics));
         self.tasks.spawn(async move {
-            let (items, bytes, oversize) = (chunk.items, chunk.body.len(), chunk.oversize);
-            let body = match tokio::task::spawn_blocking(move || press.pack(chunk.body)).await {
-                Ok(body) => body,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            };
-            count_bytes(&metrics, bytes, &body);
-            let began = Instant::now();
-            let answer = transport.send(Request { method: Method::POST, path, body }).await;
-            metrics.bulk_duration.observe(began.elapsed().as_secs_f64());
-            count_status(&metrics, answer.as_ref().ok().map(|answer| answer.status));
-            let reply = answer
-                .map(|answer| (verdict::reply(answer.status, &answer.body, items.len()), answer.retry_after));
-            Finished::Sent(Sent { ticket, items, bytes, oversize, began }, reply)
+            let (sent, outcome) = bulk::send(transport, press, metrics, path, chunk).await;
+            Finished::Sent { ticket, sent, outcome }
         });
     }
 
     fn finish(&mut self, finished: Result<Finished, JoinError>) {
         match finished {
-            Ok(Finished::Sent(sent, reply)) => self.sent(&sent, reply),
+            Ok(Finished::Sent { ticket, sent, outcome }) => self.sent(ticket, &sent, outcome),
             Ok(Finished::Buried { ticket, indices, kept, why }) => self.buried(ticket, &indices, kept, &why),
-            Ok(Finished::Templates { stream, began, result }) => self.templates(stream, began, result),
+            Ok(Finished::Templates { stream, began, result }) => self.asked(stream, began, &result),
+            Ok(Finished::Identified(cluster)) => self.journal.cluster(cluster.unwrap_or_default()),
             // A bug: better seen than a batch that never settles.
             Err(error) => {
                 if let Ok(panic) = error.try_into_panic() {
@@ -263,15 +249,15 @@ impl<T: Transport> Dispatch<T> {
         self.tell_waiting();
     }
 
-    fn sent(&mut self, sent: &Sent, reply: Result<(Reply, Option<Duration>), Failure>) {
+    fn sent(&mut self, ticket: Ticket, sent: &Sent, outcome: Outcome) {
         self.sending -= 1;
-        let Some(mut delivery) = self.flying.remove(&sent.ticket) else { return };
+        let Some(mut delivery) = self.flying.remove(&ticket) else { return };
         let target = Arc::clone(delivery.target());
         if let Some(lane) = self.lanes.get_mut(&target) {
             lane.sending -= 1;
         }
         let now = Instant::now();
-        let judged = match reply {
+        let judged = match outcome {
             Ok((reply, retry_after)) => self.judge(&mut delivery, sent, reply, retry_after, now),
             Err(failure) => self.failed(&mut delivery, sent, &failure, now),
         };
@@ -284,113 +270,11 @@ impl<T: Transport> Dispatch<T> {
             Judged::Again => Vec::new(),
         };
         if dead.is_empty() {
-            self.put_back(sent.ticket, delivery);
+            self.put_back(ticket, delivery);
         } else {
-            self.flying.insert(sent.ticket, delivery);
-            self.bury(sent.ticket, dead);
+            self.flying.insert(ticket, delivery);
+            self.bury(ticket, dead);
         }
-    }
-
-    /// There is no answer.
-    fn failed(&mut self, delivery: &mut Delivery, sent: &Sent, failure: &Failure, now: Instant) -> Judged {
-        let why = failure.to_string();
-        match failure {
-            Failure::Credentials(_) => return self.denied(sent.began, now, &why),
-            Failure::Connect(_) => {}
-            Failure::NoAnswer(_) => delivery.past = Past::Doubtful,
-            Failure::TooLong(_) => {
-                delivery.past = Past::Doubtful;
-                delivery.halve(sent.items.len());
-            }
-        }
-        self.trouble(sent, now, None, &why)
-    }
-
-    /// The table of replies: what each does to the doors.
-    fn judge(
-        &mut self,
-        delivery: &mut Delivery,
-        sent: &Sent,
-        reply: Reply,
-        retry_after: Option<Duration>,
-        now: Instant,
-    ) -> Judged {
-        let target = &Arc::clone(delivery.target());
-        match reply {
-            Reply::Items(outcomes) => {
-                self.open(sent, now);
-                Judged::Answered(delivery.answered(&sent.items, outcomes))
-            }
-            Reply::TooLarge if sent.oversize => Judged::FirstRefused(too_large(sent.bytes)),
-            Reply::TooLarge if self.limit.refused(sent.bytes) => {
-                tracing::info!("a body of {} bytes is too large here: smaller ones from now on", sent.bytes);
-                Judged::Again
-            }
-            Reply::TooLarge => self.closed(target, sent, now, &format!("413 for only {} bytes", sent.bytes)),
-            // Several requests may have met it at once.
-            Reply::UnknownParameter(name) if name == REQUIRE_DATA_STREAM => {
-                if !self.left_out.contains(&name) {
-                    self.left_out.push(name);
-                }
-                Judged::Again
-            }
-            Reply::UnknownParameter(name) => {
-                self.closed(target, sent, now, &format!("unknown parameter {name}"))
-            }
-            Reply::Unreadable(reason) if sent.items.len() == 1 => Judged::FirstRefused(reason),
-            Reply::Unreadable(reason) => {
-                delivery.halve(sent.items.len());
-                self.pause(delivery, now);
-                self.journal.refused(target, &reason);
-                Judged::Again
-            }
-            Reply::Denied(why) => self.denied(sent.began, now, &why),
-            Reply::Closed(why) => self.closed(target, sent, now, &why),
-            Reply::Busy(why) => {
-                self.concurrency.refused(sent.began, now);
-                self.trouble(sent, now, retry_after, &why)
-            }
-            Reply::Trouble { why, doubtful, .. } => {
-                if doubtful {
-                    delivery.past = Past::Doubtful;
-                }
-                self.trouble(sent, now, retry_after, &why)
-            }
-        }
-    }
-
-    /// Something was carried out.
-    fn open(&mut self, sent: &Sent, now: Instant) {
-        self.gate.open();
-        self.denied = false;
-        self.journal.taken(now);
-        self.concurrency.taken(sent.began, now);
-        self.limit.taken(sent.bytes);
-    }
-
-    fn trouble(&mut self, sent: &Sent, now: Instant, retry_after: Option<Duration>, why: &str) -> Judged {
-        self.gate.fail(sent.began, now, BUSY, retry_after);
-        self.journal.trouble(now, why);
-        Judged::Again
-    }
-
-    fn denied(&mut self, began: Instant, now: Instant, why: &str) -> Judged {
-        self.gate.fail(began, now, DENIED, None);
-        self.denied = true;
-        let why = format!(
-            "{why}; check the credentials, and that their role has create_doc and auto_configure on what is written to"
-        );
-        self.journal.trouble(now, &why);
-        Judged::Again
-    }
-
-    /// This target alone is shut.
-    fn closed(&mut self, target: &Arc<Target>, sent: &Sent, now: Instant, why: &str) -> Judged {
-        if let Some(lane) = self.lanes.get_mut(target) {
-            lane.gate.fail(sent.began, now, BUSY, None);
-        }
-        self.journal.held(target, Hold::Closed, why);
-        Judged::Again
     }
 
     /// Waits before the batch is sent again, for single documents' sake.
@@ -430,6 +314,7 @@ impl<T: Transport> Dispatch<T> {
                 let most = if hold == Hold::Flooded { FLOODED } else { BUSY };
                 lane.gate.fail(began, now, most, None);
                 self.journal.held(target, hold, &reason.line());
+                self.templates.held(&target.name);
             }
             (None, Some(lane)) => {
                 lane.gate.open();
@@ -484,33 +369,16 @@ impl<T: Transport> Dispatch<T> {
         }
     }
 
-    fn templates(&mut self, stream: String, began: Instant, result: Result<Vec<(String, Done)>, SetupError>) {
-        let next = match result {
-            Ok(done) => {
-                for (name, done) in done.iter().filter(|(_, done)| *done != Done::Unchanged) {
-                    tracing::info!("template {name}: {done}");
-                }
+    fn asked(&mut self, stream: String, began: Instant, result: &Result<Vec<(String, Done)>, SetupError>) {
+        let now = Instant::now();
+        let again = self.templates.answered(stream, result);
+        match result {
+            Err(SetupError::Credentials { words, .. }) => _ = self.denied(began, now, words),
+            Err(error) if again => _ = self.trouble(began, now, None, &error.to_string()),
+            _ => {
                 self.gate.open();
-                Template::Settled
+                self.denied = false;
             }
-            Err(error @ SetupError::Trouble { .. }) => {
-                let now = Instant::now();
-                self.gate.fail(began, now, BUSY, None);
-                self.journal.trouble(now, &error.to_string());
-                Template::Wanted
-            }
-            // Without it documents are indexed as the cluster guesses, which is better than not at all.
-            Err(error) => {
-                tracing::warn!("{error}; going on without");
-                if matches!(error, SetupError::Denied { .. }) {
-                    self.settings.setup = false;
-                }
-                Template::Settled
-            }
-        };
-        self.templates.insert(stream, next);
-        if !self.settings.setup {
-            self.templates.values_mut().for_each(|template| *template = Template::Settled);
         }
     }
 
@@ -531,39 +399,4 @@ impl<T: Transport> Dispatch<T> {
     fn count(&self, result: &'static str, by: u64) {
         self.metrics.events.get_or_create(&ResultLabel { result }).inc_by(by);
     }
-}
-
-/// What a reply means for its batch.
-enum Judged {
-    /// Each document has its outcome.
-    Answered(Summary),
-    /// The first of the documents sent is refused for good.
-    FirstRefused(Reason),
-    /// All of it is to be sent again.
-    Again,
-}
-
-fn too_large(bytes: usize) -> Reason {
-    let words = format!("{bytes} bytes are too large here, and nothing of it could be cut");
-    Reason { status: 413, kind: "too_large".into(), words }
-}
-
-fn count_bytes(metrics: &Metrics, plain: usize, body: &Body) {
-    if let Body::Bulk { bytes, .. } = body {
-        let wire = bytes.len();
-        for (encoding, bytes) in [("plain", plain), ("wire", wire)] {
-            metrics.bulk_bytes.get_or_create(&EncodingLabel { encoding }).inc_by(bytes as u64);
-        }
-    }
-}
-
-fn count_status(metrics: &Metrics, status: Option<u16>) {
-    let status = match status {
-        Some(200..=299) => "2xx",
-        Some(429) => "429",
-        Some(400..=499) => "4xx",
-        Some(500..=599) => "5xx",
-        _ => "error",
-    };
-    metrics.bulk_requests.get_or_create(&StatusLabel { status }).inc();
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::delivery::{Hold, Past};
+use super::probe::Cluster;
 use super::state::{Health, HeldTarget, LastError, StateHandle, wall_time};
 use super::verdict::Reason;
 use crate::event::Target;
@@ -77,6 +78,12 @@ impl Journal {
             tracing::info!("elasticsearch takes documents again after {:?}", now - trouble.since);
         }
         self.state.change(|state| state.health = Health::Sending);
+    }
+
+    /// What kind of cluster it is.
+    pub fn cluster(&self, cluster: Cluster) {
+        tracing::info!("ships to {cluster}");
+        self.state.change(|state| state.cluster = Some(cluster));
     }
 
     /// A target may not be written to.

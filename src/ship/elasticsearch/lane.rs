@@ -25,22 +25,6 @@ impl Lane {
     }
 }
 
-/// What has to be done before a data stream's first document.
-///
-/// ```text
-/// Wanted ──► Asking ──► Settled (installed, there already, not allowed, refused)
-///    ▲──trouble──┘
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Template {
-    /// Not asked for yet.
-    Wanted,
-    /// Asked for.
-    Asking,
-    /// There is nothing more to do.
-    Settled,
-}
-
 /// Where bulk requests for `target` go, without the parameters `left_out`, which this cluster does not know.
 pub fn bulk_path(target: &Target, left_out: &[String]) -> String {
     let known = |name: &str| !left_out.iter().any(|other| other == name);

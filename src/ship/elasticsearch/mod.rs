@@ -6,12 +6,13 @@
 //!               └── delivery: verdicts, what to send again ◄── verdict ◄── answer
 //! ```
 //!
-//! [`dispatch`] owns all state and is one task; requests, compression and the writing of dead letters are tasks
+//! `dispatch` owns all state and is one task; requests, compression and the writing of dead letters are tasks
 //! that it starts and waits for. Every wait is tokio's, every answer comes through [`transport::Transport`], so
 //! the whole of it runs against a script and a paused clock.
 
 mod answer;
 mod backoff;
+mod bulk;
 mod client;
 mod credentials;
 mod dead_letters;
@@ -23,11 +24,13 @@ mod lane;
 mod load;
 mod nodes;
 mod press;
+mod probe;
 mod replay;
 mod settings;
 mod setup;
 mod state;
 mod template;
+mod templates;
 mod tls;
 pub mod transport;
 mod verdict;
@@ -43,6 +46,7 @@ pub use answer::{AnswerError, parse};
 pub use client::{Client, ClientError};
 pub use dead_letters::{DeadLetter, Store, StoreError};
 pub use nodes::shown;
+pub use probe::{Cluster, ProbeError, identify, missing_privileges};
 pub use replay::{ReplayError, Replayed, replay};
 pub use settings::{Access, Compression, Secret, SecretSource, Settings, Tls, cloud_url};
 pub use setup::{Done, SetupError, ensure};

@@ -9,8 +9,8 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::answer;
-use super::template::{self, Dialect, Present};
-use super::transport::{Answer, Body, Method, Request, Transport, percent_encoded};
+use super::template::{self, Dialect, Feature, Present};
+use super::transport::{Answer, Body, Failure, Method, Request, Transport, percent_encoded};
 
 /// What became of one template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,14 @@ pub enum SetupError {
         /// Which template.
         name: String,
         /// Elasticsearch's words.
+        words: String,
+    },
+    /// The credentials are not known there, or cannot be read.
+    #[error("may not ask for the template {name}: {words}")]
+    Credentials {
+        /// Which template.
+        name: String,
+        /// Why not.
         words: String,
     },
     /// The cluster refuses it, and nothing can be left out.
@@ -98,6 +106,11 @@ pub async fn ensure<T: Transport>(
             compose: &|dialect| template::index(dialect, stream, retention),
         };
         done.push(index.fulfil(transport, &mut dialect).await?);
+    }
+    if retention.is_some() && !dialect.has(Feature::Lifecycle) {
+        tracing::warn!(
+            "this cluster does not know retention in a template: set up its own policy in its place"
+        );
     }
     Ok(done)
 }
@@ -173,7 +186,10 @@ impl Wish<'_> {
     ) -> Result<Answer, SetupError> {
         let path = format!("/{}/{}", self.kind, percent_encoded(&self.name));
         let answer = transport.send(Request { method, path, body }).await;
-        answer.map_err(|failure| self.trouble(failure.to_string()))
+        answer.map_err(|failure| match failure {
+            Failure::Credentials(words) => SetupError::Credentials { name: self.name.clone(), words },
+            failure => self.trouble(failure.to_string()),
+        })
     }
 
     fn refusal(&self, answer: &Answer) -> SetupError {
@@ -181,7 +197,8 @@ impl Wish<'_> {
         let words = answer::parse_error(&answer.body, answer.status)
             .map_or_else(|| format!("status {}", answer.status), |reason| reason.line());
         match answer.status {
-            401 | 403 => SetupError::Denied { name, words },
+            401 => SetupError::Credentials { name, words },
+            403 => SetupError::Denied { name, words },
             408 | 429 | 500..=599 => SetupError::Trouble { name, words },
             _ => SetupError::Refused { name, words },
         }
@@ -199,7 +216,6 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::transport::Failure;
     use super::*;
 
     /// A cluster that keeps templates, rewrites them a little, and does not know everything.

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::probe::Cluster;
 use crate::event::{Target, time};
 
 /// One writer (the output), many readers of a snapshot.
@@ -58,6 +59,8 @@ pub struct State {
     pub in_flight_limit: usize,
     /// The largest body that may be sent, in bytes, once a 413 taught it.
     pub body_limit: Option<usize>,
+    /// What kind of cluster it is, once something was stored there.
+    pub cluster: Option<Cluster>,
     /// Dead nodes of several, as URLs without credentials.
     pub dead_nodes: Vec<String>,
 }

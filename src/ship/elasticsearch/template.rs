@@ -65,7 +65,8 @@ impl Dialect {
         }
     }
 
-    fn has(&self, feature: Feature) -> bool {
+    /// Whether the cluster is not known not to know it.
+    pub fn has(&self, feature: Feature) -> bool {
         !self.missing.contains(&feature)
     }
 
@@ -116,6 +117,8 @@ pub fn component(dialect: &Dialect) -> Value {
                         "labels": dialect.flattened(),
                         "annotations": dialect.flattened(),
                     } },
+                    // Docker's own labels, which keep their dots.
+                    "container": { "properties": { "labels": dialect.flattened() } },
                     "json": dialect.flattened(),
                     "error": { "properties": { "type": keyword, "message": dialect.text() } },
                     "event": { "properties": {
@@ -160,7 +163,7 @@ pub fn index_name(stream: &str) -> String {
 pub fn with_meta(mut template: Value, wanted: &Value) -> Value {
     let meta = json!({
         "managed_by": MANAGED_BY,
-        "description": "Logs shipped by Skidder. Change skidder-logs@custom, not this: a changed template is kept, but no longer updated.",
+        "description": "Logs shipped by Skidder. Once changed by a person it is kept as it is, and no longer updated.",
         "version": VERSION,
         "wanted": fingerprint(wanted),
         "intact": fingerprint(&template),
@@ -205,7 +208,8 @@ fn fingerprint(template: &Value) -> String {
 }
 
 /// What clusters add by themselves.
-const ADDED: [&str; 5] = [
+const ADDED: [&str; 6] = [
+    "data_stream.timestamp_field.name=@timestamp",
     "data_stream.hidden=false",
     "data_stream.allow_custom_routing=false",
     "template.lifecycle.enabled=true",

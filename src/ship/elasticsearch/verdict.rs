@@ -95,12 +95,10 @@ pub enum Reply {
     Closed(String),
     /// 429: less, please.
     Busy(String),
-    /// The cluster or what stands before it is in trouble; `node`: this one node is at fault.
+    /// The cluster or what stands before it is in trouble.
     Trouble {
         /// What it said.
         why: String,
-        /// Whether another node may do better.
-        node: bool,
         /// Whether it may have been carried out all the same.
         doubtful: bool,
     },
@@ -113,11 +111,11 @@ pub fn reply(status: u16, body: &Bytes, sent: usize) -> Reply {
     match status {
         200..=299 => match answer::parse(body, sent) {
             Ok(items) => Reply::Items(items),
-            Err(error) => Reply::Trouble { why: error.to_string(), node: false, doubtful: true },
+            Err(error) => Reply::Trouble { why: error.to_string(), doubtful: true },
         },
         413 => Reply::TooLarge,
         401 | 403 => Reply::Denied(line()),
-        408 => Reply::Trouble { why: line(), node: false, doubtful: true },
+        408 => Reply::Trouble { why: line(), doubtful: true },
         429 => Reply::Busy(line()),
         400 => match said {
             Some(reason) => match unknown_parameter(&reason.words) {
@@ -128,9 +126,9 @@ pub fn reply(status: u16, body: &Bytes, sent: usize) -> Reply {
         },
         402..=499 => Reply::Closed(line()),
         // A gateway's 502 and 504 say nothing about what the node behind it did.
-        502..=504 => Reply::Trouble { why: line(), node: true, doubtful: status != 503 },
-        500 | 501 | 505..=599 => Reply::Trouble { why: line(), node: false, doubtful: true },
-        _ => Reply::Trouble { why: format!("{} (a redirect?)", line()), node: false, doubtful: false },
+        502..=504 => Reply::Trouble { why: line(), doubtful: status != 503 },
+        500 | 501 | 505..=599 => Reply::Trouble { why: line(), doubtful: true },
+        _ => Reply::Trouble { why: format!("{} (a redirect?)", line()), doubtful: false },
     }
 }
 
@@ -230,13 +228,9 @@ mod tests {
             let shown = format!("{:?}", reply(status, &body.clone().into(), 1));
             assert!(shown.starts_with(expected), "{status} {body}: {shown}");
         }
-        for (status, at_fault, in_doubt) in
-            [(500, false, true), (502, true, true), (503, true, false), (504, true, true)]
-        {
-            let Reply::Trouble { node, doubtful, .. } = reply(status, &Bytes::new(), 1) else {
-                panic!("{status}")
-            };
-            assert_eq!((node, doubtful), (at_fault, in_doubt), "{status}");
+        for (status, expected) in [(500, true), (502, true), (503, false), (504, true)] {
+            let Reply::Trouble { doubtful, .. } = reply(status, &Bytes::new(), 1) else { panic!("{status}") };
+            assert_eq!(doubtful, expected, "{status}");
         }
     }
 

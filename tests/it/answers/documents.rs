@@ -138,6 +138,28 @@ async fn what_may_not_be_written_holds_only_its_target() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_template_that_was_not_allowed_is_installed_once_it_is() {
+    for status in [401, 403, 503] {
+        let fake = Fake::new();
+        fake.model().refuse_templates = Some(status);
+        let words = "no such index [x] and the index creation request requires a data stream";
+        let missing = Behaviour::items(move |_, _| item_error(404, "index_not_found_exception", words));
+        let until = missing.clone();
+        fake.rule(move |_| until.clone());
+        let mut output = Output::start(&fake, Settings { setup: true, ..settings() });
+        output.send(batch(0, &stream("logs-a-default"), [1])).await;
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(fake.requests() > 0, status == 403, "only a missing privilege is gone on without");
+
+        fake.model().refuse_templates = None;
+        fake.script([missing]);
+        fake.rule(|_| Behaviour::Accept);
+        assert_eq!(output.next().await.1, [Verdict::Shipped], "{status}");
+        assert!(fake.model().templates.contains_key("/_index_template/skidder-logs-a-default"), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_the_flood_stage_it_asks_rarely() {
     let fake = Fake::new();
     let reason = "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]";

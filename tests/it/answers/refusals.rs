@@ -34,6 +34,17 @@ async fn a_413_makes_bodies_smaller_and_is_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_that_hangs_up_on_large_bodies_is_got_past() {
+    let fake = Fake::new();
+    fake.rule(|seen| if seen.bytes > 100_000 { Behaviour::Reset } else { Behaviour::Accept });
+    let output = Output::start(&fake, settings());
+    output.send(batch_of(0, &stream("logs-a-default"), 0..400, &"x".repeat(1_000))).await;
+    let verdicts = output.finish().await;
+    assert_eq!(verdicts[&0], [Verdict::Shipped; 400]);
+    assert!(fake.requests() < 30, "{}", fake.requests());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_document_that_is_too_large_is_cut_to_fit() {
     let fake = Fake::new();
     limited(&fake, 100_000);

@@ -119,9 +119,9 @@ async fn dropped_it_breaks_off() {
 /// All of it at once, at random, for many batches of several targets.
 #[tokio::test(start_paused = true)]
 async fn whatever_happens_each_document_is_stored_once() {
-    let seed = std::env::var("SKIDDER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("SKIDDER_TEST_SEED={seed}");
+    println!("SKIDDER_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let fake = Fake::new();
     fake.rule(move |_| match random.u8(0..20) {

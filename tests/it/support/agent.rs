@@ -161,13 +161,13 @@ impl Agent {
         command
     }
 
-    /// The address of its HTTP, from the line of its log that tells it, after the first `heard` bytes.
+    /// The address of its HTTP, from the whole line of its log that tells it, after the first `heard` bytes.
     fn listening(&self, heard: usize) -> Option<String> {
         let log = self.log();
-        let line = log.get(heard..)?.lines().find(|line| line.contains("listening"))?;
-        let port = &line[line.find("127.0.0.1:")? + "127.0.0.1:".len()..];
-        let end = port.find(|digit: char| !digit.is_ascii_digit())?;
-        Some(format!("127.0.0.1:{}", &port[..end]))
+        let mut lines = log.get(heard..)?.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let (_, port) = lines.find(|line| line.contains("listening"))?.split_once("127.0.0.1:")?;
+        let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+        Some(format!("127.0.0.1:{port}"))
     }
 
     fn is_over(&mut self) -> bool {

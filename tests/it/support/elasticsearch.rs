@@ -19,6 +19,9 @@ use super::{http, wait};
 /// The user and password of a server with security.
 pub const SUPERUSER: (&str, &str) = ("elastic", "skidder-test");
 
+/// How many hits a server gives at once by default.
+const PAGE: usize = 10_000;
+
 /// Which server, and how.
 #[derive(Default)]
 pub struct Options {
@@ -149,18 +152,28 @@ impl Elasticsearch {
         self.get(&format!("/{target}/_count")).await.body["count"].as_u64().unwrap_or(0)
     }
 
-    /// The hits (`_id`, `_index`, `_source`) of a query, at most 10,000, ordered by time and offset.
+    /// All hits (`_id`, `_index`, `_source`) of a query, ordered by time and offset.
     pub async fn search(&self, target: &str, query: &Value) -> Vec<Value> {
         self.refresh(target).await;
         let body = json!({
-            "size": 10_000,
+            "size": PAGE,
             "query": query,
             "sort": ["@timestamp", { "log.offset": { "unmapped_type": "long" } }],
         });
-        let mut answer = self.post(&format!("/{target}/_search"), &body).await;
-        match answer.body["hits"]["hits"].take() {
-            Value::Array(hits) => hits,
-            _ => panic!("search in {target}: {answer:?}"),
+        let mut all = Vec::new();
+        let mut answer = self.post(&format!("/{target}/_search?scroll=1m"), &body).await;
+        loop {
+            let Value::Array(mut hits) = answer.body["hits"]["hits"].take() else {
+                panic!("search in {target}: {answer:?}");
+            };
+            let is_last = hits.len() < PAGE;
+            all.append(&mut hits);
+            let scroll = json!({ "scroll_id": answer.body["_scroll_id"] });
+            if is_last {
+                self.send(Method::DELETE, "/_search/scroll", Some(scroll.to_string())).await;
+                return all;
+            }
+            answer = self.post("/_search/scroll?scroll=1m", &scroll).await;
         }
     }
 

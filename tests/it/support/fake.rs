@@ -110,8 +110,8 @@ pub struct Model {
     pub templates: BTreeMap<String, Value>,
     /// The path of each request that was no bulk request, with its method.
     pub others: Vec<String>,
-    /// Whether templates may not be touched.
-    pub deny_templates: bool,
+    /// The status that requests for templates are refused with.
+    pub refuse_templates: Option<u16>,
 }
 
 /// A handle on the model; clones share it.
@@ -364,10 +364,9 @@ impl Model {
         if !kind.ends_with("_template") {
             return Answer::new(404, r#"{"error":"no handler found"}"#);
         }
-        if self.deny_templates {
-            let body =
-                json!({ "error": { "type": "security_exception", "reason": "unauthorized" }, "status": 403 });
-            return Answer::new(403, body.to_string());
+        if let Some(status) = self.refuse_templates {
+            let body = json!({ "error": { "type": "security_exception", "reason": "unauthorized" } });
+            return Answer::new(status, body.to_string());
         }
         if method == "PUT" {
             self.templates.insert(path.to_owned(), serde_json::from_slice(body).unwrap());

@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use skidder::enrich::KubeletSettings;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::authority::{Authority, Identity};
 
 /// What the kubelet was asked.
 #[derive(Clone, Debug)]
@@ -46,12 +48,15 @@ pub struct Kubelet {
     /// PEM of its certificate; empty without TLS.
     pub certificate: String,
     asked: Arc<Mutex<Vec<Request>>>,
-    serving: tokio::task::JoinHandle<()>,
+    _serving: Serving,
 }
 
-impl Drop for Kubelet {
+/// The task that listens; ends when dropped.
+struct Serving(tokio::task::JoinHandle<()>);
+
+impl Drop for Serving {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.0.abort();
     }
 }
 
@@ -61,8 +66,10 @@ impl Kubelet {
         names: &[&str],
         script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let identity = Identity::new(names);
-        Self::serve("127.0.0.1:0", Some(identity), script).await
+        let authority = Authority::new();
+        let identity = authority.issue(names);
+        let kubelet = Self::serve("127.0.0.1:0", Some(acceptor(&identity)), script).await;
+        Self { authority: authority.pem(), certificate: identity.certificate, ..kubelet }
     }
 
     /// Listens in the clear, as the read-only port does.
@@ -75,17 +82,13 @@ impl Kubelet {
 
     async fn serve(
         listen: &str,
-        identity: Option<Identity>,
+        acceptor: Option<TlsAcceptor>,
         script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let script = Arc::new(script);
-        let (acceptor, authority, certificate) = match identity {
-            Some(identity) => (Some(identity.acceptor), identity.authority, identity.certificate),
-            None => (None, String::new(), String::new()),
-        };
         let log = Arc::clone(&asked);
         let serving = tokio::spawn(async move {
             loop {
@@ -103,7 +106,13 @@ impl Kubelet {
                 });
             }
         });
-        Self { address, authority, certificate, asked, serving }
+        Self {
+            address,
+            authority: String::new(),
+            certificate: String::new(),
+            asked,
+            _serving: Serving(serving),
+        }
     }
 
     /// What it was asked so far.
@@ -173,35 +182,15 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream.shutdown().await
 }
 
-/// A certificate, signed by an authority of its own.
-struct Identity {
-    acceptor: TlsAcceptor,
-    authority: String,
-    certificate: String,
-}
-
-impl Identity {
-    fn new(names: &[&str]) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "lab-node-ca");
-        let key = KeyPair::generate().unwrap();
-        let authority = params.self_signed(&key).unwrap();
-        let issuer = Issuer::new(params, key);
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
-            .unwrap();
-        Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            authority: authority.pem(),
-            certificate: certificate.pem(),
-        }
-    }
+/// Serves TLS with this certificate.
+fn acceptor(identity: &Identity) -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }

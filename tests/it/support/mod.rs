@@ -3,8 +3,8 @@
 pub mod agent;
 pub mod authority;
 pub mod elasticsearch;
+pub mod fake;
 pub mod http;
+pub mod kubelet;
 pub mod node;
 pub mod wait;
-pub mod kubelet;
-pub mod fake;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest that a story waits for anything; generous, for machines that are busy.
-pub const LIMIT: Duration = Duration::from_secs(40);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// Asks again and again until there is an answer. `None` when [`LIMIT`] has passed.
 pub async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {

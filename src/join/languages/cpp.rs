@@ -1,0 +1,122 @@
+//! C and C++.
+//!
+//! Sources: libstdc++'s `__verbose_terminate_handler`, the sanitizers' reports (compiler-rt), glibc's malloc checks
+//! and `backtrace_symbols`, Boost.Stacktrace, abseil's and glog's failure handlers, gdb's frames, valgrind.
+
+use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure};
+
+/// After `terminate called …`.
+const TERMINATE: State = State::own(0);
+/// After `what():`.
+const WHAT: State = State::own(1);
+/// After what may head a sanitizer's report.
+const RULED: State = State::own(2);
+/// Within such a report.
+const REPORT: State = State::own(3);
+/// After its summary.
+const SUMMED: State = State::own(4);
+/// After the summary of a data race.
+const RACED: State = State::own(14);
+/// After its last line.
+const CLOSED: State = State::own(5);
+/// After `x.cpp:3:5: runtime error: …`.
+const UNDEFINED: State = State::own(6);
+/// Within what glibc prints of a broken heap.
+const GLIBC: State = State::own(7);
+/// Among frames as `backtrace_symbols` writes them.
+const SYMBOLS: State = State::own(8);
+/// Among frames as Boost writes them.
+const BOOST: State = State::own(9);
+/// Among frames as abseil, glog and folly write them.
+const SIGNAL: State = State::own(10);
+/// Among frames as gdb writes them.
+const GDB: State = State::own(11);
+/// Within a report of valgrind.
+const VALGRIND: State = State::own(12);
+/// After a line that mentions an error: frames follow at once or never.
+const MENTIONED: State = State::own(13);
+
+const SYMBOL: &str = r"(?:\[\d+\] )?\.{0,2}/[^\s()]+\([^\s()]*\+0x[0-9a-f]+\) ?\[0x";
+const ABORTED: &str = r"(?:.*: line \d+: +\d+ )?(?:Aborted|Segmentation fault)(?: +\(core dumped\).*)?$";
+
+/// The lines of a report: frames, what they are of, memory.
+const BODY: &str = concat!(
+    r" +#\d+ |  (?:This frame has|Read of size|Write of size|Previous |Atomic |Location is|Thread T|Mutex |As if |Cycle|Hint|\[failed to)|",
+    r"    (?:\[\d+, \d+\)|Mutex )|      \(|  0x[0-9a-f]+: ?[ \[]|=>0x[0-9a-f]+:|  [A-Z][A-Za-z ]+: +[0-9a-f]{2}|",
+    r"(?:READ|WRITE|UNKNOWN|ACCESS)\b|0x[0-9a-f]+ is located|(?:freed|previously allocated|allocated|Memory was|Uninitialized)\b|",
+    r"(?:Address|Thread|Direct leak|Indirect leak|HINT|NOTE|Objects|Suppressions|Cause|[A-Z]\w+Sanitizer can not|Command was)\b|",
+    r"Shadow byte legend|==\d+== ?[A-Z][a-z]|r[a-z0-9]{1,2} += 0x"
+);
+
+pub(in super::super) const TABLE: Table = Table {
+    rules: &[
+        sure(
+            &[START, TERMINATE],
+            r"terminate called (?:after throwing|without an active|recursively)",
+            TERMINATE,
+        ),
+        sure(&[TERMINATE], r"  what\(\):", WHAT),
+        sure(&[TERMINATE, WHAT, GLIBC, SIGNAL, SYMBOLS, CLOSED], ABORTED, CLOSED),
+        // Sanitizers.
+        maybe(&[START], r"={18}$|={65}$|[A-Z]\w+Sanitizer:DEADLYSIGNAL$", RULED),
+        maybe(&[RULED], r"={65}$", RULED),
+        sure(&[START, RULED], r"==\d+== ?(?:ERROR|WARNING): [A-Z]\w*Sanitizer", REPORT),
+        sure(&[START, RULED], r"WARNING: ThreadSanitizer: |[A-Z]\w+Sanitizer: CHECK failed", REPORT),
+        sure(&[REPORT], BODY, REPORT),
+        maybe(&[REPORT, SUMMED], BLANK, REPORT),
+        sure(&[REPORT], r"SUMMARY: [A-SU-Z]\w+Sanitizer", SUMMED),
+        sure(&[REPORT], r"SUMMARY: ThreadSanitizer", RACED),
+        sure(&[RACED], r"={18}$", CLOSED),
+        sure(&[SUMMED], r"Shadow bytes around |Memory tags around ", REPORT),
+        sure(&[REPORT, SUMMED], r"==\d+==\s?ABORTING", CLOSED),
+        maybe(&[START], r"[^\s:]+:\d+:\d+: runtime error: ", UNDEFINED),
+        sure(
+            &[UNDEFINED],
+            r"    #\d+ |0x[0-9a-f]+: note: |(?: [0-9a-f]{2})+ |[ \t]+\^$|SUMMARY: UndefinedBehaviorSanitizer",
+            UNDEFINED,
+        ),
+        maybe(&[UNDEFINED], BLANK, UNDEFINED),
+        // glibc.
+        sure(
+            &[START],
+            r"\*\*\* (?:Error in|glibc detected|stack smashing detected|buffer overflow detected|%n in writable|longjmp causes)",
+            GLIBC,
+        ),
+        maybe(
+            &[START],
+            r"(?:double free or corruption|free\(\): |malloc\(\): |malloc_consolidate|realloc\(\): |munmap_chunk\(\): |corrupted (?:size|double)|pthread_mutex_lock\.c|Segmentation fault|Assertion failed: )",
+            GLIBC,
+        ),
+        sure(
+            &[GLIBC],
+            r"={7} (?:Backtrace|Memory map): ={8,}|\S*(?:\(\S*\))?\[0x[0-9a-f]+\]$|[0-9a-f]{6,16}-[0-9a-f]{6,16} [r-][w-][x-]",
+            GLIBC,
+        ),
+        sure(&[START, HEAD, MENTIONED, GLIBC, SYMBOLS], SYMBOL, SYMBOLS),
+        sure(&[SYMBOLS], r"\S+ ?\[0x[0-9a-f]+\]$", SYMBOLS),
+        // Boost, abseil, glog, folly, gdb.
+        sure(&[START, HEAD, MENTIONED, WHAT], r" *0# \S", BOOST),
+        sure(&[BOOST], r" *\d+# ", BOOST),
+        sure(
+            &[START, HEAD],
+            r"\*\*\* (?:SIG[A-Z]+ received|Check failure stack trace: |Aborted at \d+|Signal \d+ )",
+            SIGNAL,
+        ),
+        sure(
+            &[SIGNAL],
+            r"\*\*\* (?:SIG[A-Z]+ \(@|Signal \d)|PC: @|[ \t]+@ |[ \t]*0x[0-9a-f]+ +\(unknown\)|\[\w+ : \d+\] RAW: |\(safe mode, symbolizer not available\)",
+            SIGNAL,
+        ),
+        maybe(&[START], r"Thread \d+ (?:\(|\x22)", GDB),
+        sure(&[START, HEAD, GDB, MENTIONED], r"#0 {2,}(?:0x[0-9a-f]+ in |[\w:~<>]+ ?\()", GDB),
+        sure(&[GDB], r"#\d+ {1,2}(?:0x[0-9a-f]+ in |<signal handler called>|[\w:~<>]+ ?\()", GDB),
+        // valgrind.
+        sure(
+            &[START],
+            r"==\d+== (?:Invalid |Conditional jump|Use of uninit|Mismatched |Process terminating|Source and dest|Syscall param|Jump to the)",
+            VALGRIND,
+        ),
+        sure(&[VALGRIND], r"==\d+== {2,}\S", VALGRIND),
+    ],
+    mentions: &[(Mention::Exception, MENTIONED)],
+};

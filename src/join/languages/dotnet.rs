@@ -1,0 +1,49 @@
+//! .NET: C#, F#, Visual Basic.
+//!
+//! Sources: `Exception.ToString` and `StackTrace` of dotnet/runtime, `AggregateException`, the unhandled-exception
+//! message of CoreCLR and Mono, `SimpleConsoleFormatter` of Microsoft.Extensions.Logging, Npgsql, SqlClient.
+
+use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
+
+/// After an exception's first line.
+const MESSAGE: State = State::own(0);
+/// Among frames.
+const FRAMES: State = State::own(1);
+/// After a blank line among them.
+const BLANKED: State = State::own(2);
+/// Within a record of the console logger: all of it is indented below its first line.
+const RECORD: State = State::own(3);
+/// Within the data that a driver adds below the frames.
+const DATA: State = State::own(4);
+
+const EXCEPTION: &str = r"(?:Unhandled [Ee]xception[.:] ?|\[ERROR\] FATAL UNHANDLED EXCEPTION: |Exception: )?(?:[A-Za-z_]\w*\.)+[\w`+]*(?:Exception|Error|Fault)(?:`\d+(?:\[.*\])?)?(?: \(0x[0-9A-Fa-f]+\))?(?:: |:?$)";
+const FRAME: &str = r"[ \t]+at [A-Za-z_<][^(]*\(";
+/// What heads an inner exception.
+const INNER: &str = r"[ \t]*---> (?:\(Inner Exception #\d+\)|[A-Z][\w.`+]*(?::| \(0x| \(\d|$))";
+/// What stands among frames.
+const MARK: &str = r"[ \t]*--- End of (?:inner exception stack trace|stack trace from previous location|managed .*stack trace)|<---$";
+
+pub(in super::super) const TABLE: Table = Table {
+    rules: &[
+        sure(&[START], EXCEPTION, MESSAGE),
+        sure(
+            &[START],
+            r"Unhandled [Ee]xception[.:]$|Unhandled [Ee]xception[.:] |Process terminated\.",
+            MESSAGE,
+        ),
+        text(&[MESSAGE], MESSAGE),
+        sure(&[HEAD, MESSAGE, FRAMES, BLANKED], FRAME, FRAMES),
+        sure(&[MESSAGE, FRAMES, BLANKED], INNER, MESSAGE),
+        sure(&[MESSAGE, FRAMES, BLANKED], MARK, FRAMES),
+        maybe(&[FRAMES], BLANK, BLANKED),
+        // Data below the frames.
+        sure(&[FRAMES], r"  Exception data:$", DATA),
+        sure(&[DATA], r"    [A-Z]\w+: \S", DATA),
+        sure(&[FRAMES, DATA], r"ClientConnectionId:|Error Number:\d+,", FRAMES),
+        sure(&[FRAMES], r"Aborted(?: \(core dumped\))?$", DATA),
+        // fail: Microsoft.AspNetCore.Server.Kestrel[13], and six blanks before all that follows.
+        sure(&[START], r"(?:trce|dbug|info|warn|fail|crit): \S.*\[-?\d+\]$", RECORD),
+        sure(&[RECORD], r"      ", RECORD),
+    ],
+    mentions: &[(Mention::Exception, MESSAGE)],
+};

@@ -1,0 +1,43 @@
+//! Perl.
+//!
+//! Sources: `perldoc -f die` (place, `...propagated`), Carp's `longmess`, `perldiag`'s compile errors,
+//! Devel::StackTrace.
+
+use super::super::table::{HEAD, Mention, START, State, Table, maybe, sure};
+
+/// After a line that ends with its place: `… at app.pl line 3.`.
+const DIED: State = State::own(0);
+/// Among frames.
+const FRAMES: State = State::own(1);
+/// Among compile errors.
+const COMPILE: State = State::own(2);
+/// After what ends them.
+const CLOSED: State = State::own(3);
+/// Among the frames of Devel::StackTrace.
+const BARE: State = State::own(4);
+
+const CALLED: &str = r"[ \t]+\S.* called at .* line \d+";
+const ABORTED: &str = r"BEGIN failed--compilation aborted|Compilation failed in require|Execution of .* aborted|.* had compilation errors|INIT failed--|.* had too many errors\.$";
+
+pub(in super::super) const TABLE: Table = Table {
+    rules: &[
+        sure(&[HEAD, DIED, FRAMES], CALLED, FRAMES),
+        sure(
+            &[DIED, FRAMES],
+            r"[ \t]+\.\.\.(?:propagated|caught) at |[ \t]+eval \{\.\.\.\} |[ \t]+require \S+ called at | at \S+ line \d+\.$|[ \t]+\(in cleanup\)",
+            FRAMES,
+        ),
+        sure(&[DIED, FRAMES, COMPILE], ABORTED, CLOSED),
+        sure(&[CLOSED], ABORTED, CLOSED),
+        maybe(
+            &[START, COMPILE],
+            r#"syntax error at |Global symbol "|(?:String|Number|Bareword|Scalar|Array|Operator) found where |Can't locate |Bareword "|Missing right |Unmatched right |Can't find string terminator |Type of arg \d+ to |Not enough arguments for |Too many arguments for |Can't modify "#,
+            COMPILE,
+        ),
+        sure(&[COMPILE], r"[ \t]+\((?:Missing|Do you need|Might be)", COMPILE),
+        sure(&[DIED], r"[ \t]+\((?:Missing|Do you need|Might be)", COMPILE),
+        sure(&[START, HEAD, DIED], r"Trace begun at .* line \d+", BARE),
+        sure(&[BARE], r"[\w:]+(?:\(.*\) called)? at .* line \d+$|eval \{\.\.\.\} at ", BARE),
+    ],
+    mentions: &[(Mention::Place, DIED)],
+};

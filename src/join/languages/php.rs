@@ -1,0 +1,71 @@
+//! PHP.
+//!
+//! Sources: `Zend/zend_exceptions.c`, `main/main.c` (with and without its own date, `html_errors=0`), php-fpm's
+//! `PHP message`, Xdebug's text stack, Monolog's `LineFormatter` as Laravel sets it up, Symfony's console dump.
+
+use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
+
+/// After `Uncaught …`, or what may be an exception: its message may run over lines.
+const MESSAGE: State = State::own(0);
+/// Among frames.
+const FRAMES: State = State::own(1);
+/// After a blank line among them.
+const BLANKED: State = State::own(2);
+/// After `thrown in … on line …`.
+const CLOSED: State = State::own(3);
+/// After an error without an exception, which Xdebug and `display_errors` may add a stack to.
+const ERROR: State = State::own(4);
+/// Among Monolog's frames.
+const STACKTRACE: State = State::own(5);
+/// After the `[` below a head line that may begin a dump.
+const OPENED: State = State::own(6);
+/// Within the dump.
+const DUMP: State = State::own(7);
+/// Among the numbered lines of a stack.
+const NUMBERED: State = State::own(8);
+
+const FRAME: &str = r"#\d+ (?:\{main\}|\[internal function\]|[^\s:]+\(\d+\)(?: : eval\(\)\x27d code)?:)";
+
+pub(in super::super) const TABLE: Table = Table {
+    rules: &[
+        sure(
+            &[START],
+            r"(?:\[[^\]]*\] )?(?:[A-Z]+: )?(?:PHP message: )?(?:PHP )?(?:Fatal error|Recoverable fatal error|Catchable fatal error): +Uncaught ",
+            MESSAGE,
+        ),
+        sure(&[START], r"(?:PHP )?Fatal error: +Uncaught |Uncaught (?:[A-Z]\w*\\)*[A-Z]\w*: ", MESSAGE),
+        text(&[MESSAGE], MESSAGE),
+        sure(&[MESSAGE, BLANKED, FRAMES], r"(?:PHP )?Stack trace:$", FRAMES),
+        sure(&[FRAMES], FRAME, FRAMES),
+        sure(&[FRAMES], r"[ \t]+thrown in ", CLOSED),
+        maybe(&[FRAMES], BLANK, BLANKED),
+        sure(&[FRAMES, BLANKED], r"Next [A-Za-z_\\]", MESSAGE),
+        // Frames by themselves, as getTraceAsString gives them.
+        sure(
+            &[START, HEAD, MESSAGE],
+            r"#0 (?:\{main\}|\[internal function\]|[^\s:]+\.\w+\(\d+\)): ?|#0 \{main\}",
+            FRAMES,
+        ),
+        // Other errors, with the stack that an extension adds.
+        maybe(
+            &[START],
+            r"(?:\[[^\]]*\] )?(?:PHP )?(?:Fatal error|Parse error|Warning|Notice|Deprecated|Strict Standards): ",
+            ERROR,
+        ),
+        sure(&[ERROR], r"(?:\[[^\]]*\] )?PHP Stack trace:|Call Stack:$", NUMBERED),
+        maybe(&[ERROR], BLANK, ERROR),
+        sure(&[NUMBERED], r"(?:\[[^\]]*\] )?PHP +\d+\. |[ \t]+[\d.]+ +\d+ +\d+\. ", NUMBERED),
+        // Monolog with line breaks.
+        sure(&[HEAD, MESSAGE], r"\[stacktrace\]", STACKTRACE),
+        sure(&[STACKTRACE], FRAME, STACKTRACE),
+        maybe(&[STACKTRACE], BLANK, STACKTRACE),
+        sure(&[STACKTRACE], r"\[previous exception\]|\[stacktrace\]", STACKTRACE),
+        sure(&[STACKTRACE], r#""\}"#, CLOSED),
+        // Symfony's dump of a context.
+        maybe(&[HEAD], r"\[$", OPENED),
+        sure(&[OPENED], r#"  "(?:exception|error)" => "#, DUMP),
+        sure(&[DUMP], r"[ \t]+\S", DUMP),
+        sure(&[DUMP], r"\]", CLOSED),
+    ],
+    mentions: &[(Mention::Exception, MESSAGE)],
+};
