@@ -44,7 +44,7 @@ pub enum Layout {
 
 impl Layout {
     /// Appends what comes before the document.
-    fn write_action(self, body: &mut Vec<u8>, entry: &Entry<'_>) {
+    pub fn write_action(self, body: &mut Vec<u8>, entry: &Entry<'_>) {
         match self {
             Self::Lines => {}
             Self::Bulk { document_ids: false } => body.extend_from_slice(b"{\"create\":{}}\n"),

@@ -8,6 +8,7 @@ pub mod fields;
 pub mod level;
 pub mod logs;
 pub mod pretty;
+mod printer;
 mod run;
 
 pub use args::{
@@ -73,7 +74,7 @@ impl Command {
     fn execute(self) -> Result<(), Failure> {
         match self {
             Self::Run(args) => run::execute(&args),
-            Self::Logs(args) => logs::execute(*args),
+            Self::Logs(args) => logs::execute(&args),
             Self::Check(args) => check::execute(&args, &environment, &mut io::stdout().lock()),
             Self::Completions(args) => completions(&args, &mut io::stdout().lock()),
         }
@@ -87,6 +88,8 @@ pub enum Failure {
     Wrong(String),
     /// It failed while running: exit code 1.
     Failed(String),
+    /// As `Failed`, and what failed was said when it did.
+    Said,
     /// Nobody reads the output any more, as in `… | head`: a quiet end, exit code 0.
     PipeClosed,
 }
@@ -120,6 +123,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let (message, code) = match ended {
         Ok(()) | Err(Failure::PipeClosed) => return ExitCode::SUCCESS,
+        Err(Failure::Said) => return ExitCode::from(1),
         Err(Failure::Failed(message)) => (message, 1),
         Err(Failure::Wrong(message)) => (message, 2),
     };

@@ -5,11 +5,10 @@ use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use super::pretty::{Pretty, PrettySubject};
+use super::pretty::Pretty;
+use super::printer::Raw;
 use super::{Color, Failure, RunArgs, RunOutput, environment};
 use crate::config::{Config, LogFormat, Output, StdoutFormat};
-use crate::discover::Found;
-use crate::event::{Event, Origin, PodMeta};
 use crate::observe::log;
 use crate::pipeline::reader::Course;
 use crate::pipeline::shipping::Printer;
@@ -78,26 +77,5 @@ fn printer(config: &Config) -> Option<Box<dyn Printer>> {
         StdoutFormat::Pretty => Some(Box::new(Pretty::new(Color::Auto.is_on()))),
         StdoutFormat::Raw => Some(Box::new(Raw)),
         StdoutFormat::Json | StdoutFormat::Bulk => None,
-    }
-}
-
-/// The message alone.
-struct Raw;
-
-impl Printer for Raw {
-    fn print(&mut self, _: &Found, _: Option<&PodMeta>, event: &Event<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(event.message);
-        out.push(b'\n');
-    }
-}
-
-impl Printer for Pretty {
-    fn print(&mut self, found: &Found, _: Option<&PodMeta>, event: &Event<'_>, out: &mut Vec<u8>) {
-        let path = found.shown.to_string_lossy();
-        let (namespace, pod, container) = match &found.origin {
-            Origin::Pod { namespace, pod, container, .. } => (&**namespace, &**pod, &**container),
-            Origin::Docker { .. } | Origin::File => ("", "", ""),
-        };
-        self.render(&PrettySubject { namespace, pod, container, path: &path }, event, out);
     }
 }

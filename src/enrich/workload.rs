@@ -21,6 +21,28 @@ pub enum Workload<'a> {
     },
 }
 
+impl Workload<'_> {
+    /// Its kind as Kubernetes writes it, and its name.
+    pub fn kind_and_name(&self) -> (&str, &str) {
+        match *self {
+            Self::Custom { kind, name } => (kind, name),
+            Self::Known { field, name } => {
+                let kind = match field {
+                    "replicaset" => "ReplicaSet",
+                    "deployment" => "Deployment",
+                    "job" => "Job",
+                    "cronjob" => "CronJob",
+                    "statefulset" => "StatefulSet",
+                    "daemonset" => "DaemonSet",
+                    "replicationcontroller" => "ReplicationController",
+                    other => other,
+                };
+                (kind, name)
+            }
+        }
+    }
+}
+
 /// The workloads of a pod, from the nearest to the outermost: a ReplicaSet and then its Deployment.
 pub fn of(pod: &PodMeta) -> Vec<Workload<'_>> {
     let Some((kind, name)) = &pod.owner else { return Vec::new() };

@@ -19,7 +19,7 @@ pub mod reader;
 pub mod settings;
 pub mod shipping;
 mod source;
-mod targets;
+pub mod targets;
 pub mod wake;
 
 use std::fs::File;
@@ -313,6 +313,7 @@ impl Agent {
             rules: RuleBook::new(join)?,
             annotations: settings::annotations(&self.config),
             course,
+            turn_bytes: reader::TURN_BYTES,
         })
     }
 

@@ -1,5 +1,7 @@
 //! What the reader gives its events to: the batches of the agent, or the printer of `skidder logs`.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -62,8 +64,25 @@ pub trait Outlet {
     /// Whether more may be read, while the reader itself holds so many bytes.
     fn has_room(&mut self, held: usize) -> bool;
 
-    /// Whether more of this source may be read: what it is bound for may be out of reach.
+    /// Whether more of this source may be read: what it is bound for may be out of reach, or another's turn come.
     fn takes(&self, source: SourceId) -> bool;
+
+    /// Whether anything of this log may be taken; if not, it is not even opened.
+    fn wants(&self, _found: &Found) -> bool {
+        true
+    }
+
+    /// The source was read to its end, of all its files; more may be written. Returns whether others may be read now
+    /// that had to wait.
+    fn at_end(&mut self, _source: SourceId) -> bool {
+        false
+    }
+
+    /// A file cannot be opened, or not be read any further. Returns whether to go on without it; else it is tried
+    /// again.
+    fn unreadable(&mut self, _path: &Path, _error: &io::Error) -> bool {
+        false
+    }
 
     /// Does what is due.
     fn tick(&mut self, now: Instant);

@@ -16,7 +16,7 @@ use crate::batch::{self, Assembler, Entry};
 use crate::checkpoint::Keeper;
 use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
-use crate::event::{Batch, Event, Origin, PodMeta, Record, SourceId, SourceKey, time};
+use crate::event::{Batch, Event, Origin, PodMeta, Record, SourceId, SourceKey, Target, time};
 use crate::observe::metrics::ReasonLabel;
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
 use crate::ship::elasticsearch::StateHandle;
@@ -136,22 +136,7 @@ impl Outlet for Shipping {
             Route::Fixed(target) => Some(Arc::clone(target)),
             Route::ByTime(_) => None,
         };
-        let docker = docker_meta(&facts.found.origin);
-        let path = facts.found.shown.to_string_lossy();
-        let subject = Subject {
-            origin: &facts.found.origin,
-            pod: facts.pod,
-            docker: docker.as_ref(),
-            path: &path,
-            target: target.as_deref(),
-            metadata: match facts.found.origin {
-                Origin::Pod { .. } if facts.timed_out => Metadata::PathOnly,
-                Origin::Pod { .. } => Metadata::Full,
-                Origin::Docker { .. } | Origin::File => Metadata::NotKubernetes,
-            },
-            json: facts.settings.json,
-        };
-        let template = Template::new(documents, &subject);
+        let template = template(documents, facts, target.as_deref());
         let known = self.sources.remove(&facts.id);
         let account = known.map_or_else(
             || self.ways.backlog.open(facts.id, owner(&facts.found.origin)),
@@ -260,6 +245,25 @@ impl Outlet for Shipping {
             }
         }
     }
+}
+
+/// What is constant of a source's documents.
+pub fn template(documents: &DocumentSettings, facts: &Facts<'_>, target: Option<&Target>) -> Template {
+    let docker = docker_meta(&facts.found.origin);
+    let subject = Subject {
+        origin: &facts.found.origin,
+        pod: facts.pod,
+        docker: docker.as_ref(),
+        path: &facts.found.shown.to_string_lossy(),
+        target,
+        metadata: match facts.found.origin {
+            Origin::Pod { .. } if facts.timed_out => Metadata::PathOnly,
+            Origin::Pod { .. } => Metadata::Full,
+            Origin::Docker { .. } | Origin::File => Metadata::NotKubernetes,
+        },
+        json: facts.settings.json,
+    };
+    Template::new(documents, &subject)
 }
 
 fn owner(origin: &Origin) -> Owner {

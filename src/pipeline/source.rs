@@ -112,7 +112,7 @@ impl Source {
             joiner,
             stage: Stage::Reading,
             pod: None,
-            survey_again: true,
+            survey_again: false,
             not_before: None,
             cuts: Vec::new(),
             sniffed: None,

@@ -134,7 +134,8 @@ impl Chain {
         }
     }
 
-    /// A chain over a stream that has no file, such as standard input.
+    /// A chain over a stream that has no file, such as standard input. An input that says it would block is awaited
+    /// ([`Chain::awaits_input`]): take a turn when there is more.
     ///
     /// # Errors
     /// When the system has no randomness for its name.
@@ -148,7 +149,7 @@ impl Chain {
         chain.append(Generation {
             ordinal: 0,
             name: Some(Name { key: mint()?, head: Head::default() }),
-            state: State::Closed,
+            state: State::Live,
             path: PathBuf::new(),
             device: 0,
             inode: 0,
@@ -261,9 +262,35 @@ impl Chain {
         self.resume = Some(Resume::fresh(StartAt::End));
     }
 
+    /// Whether it is a stream that has not come to its end.
+    pub fn awaits_input(&self) -> bool {
+        let is_awaited = |front: &Generation| {
+            front.state == State::Live && matches!(front.place, Place::Forward(_)) && !front.place.is_over()
+        };
+        self.generations.front().is_some_and(is_awaited)
+    }
+
+    /// Whether no younger file is held than the one being read.
+    pub fn is_at_youngest(&self) -> bool {
+        self.generations.len() <= 1
+    }
+
+    /// The file being read.
+    pub fn reading(&self) -> Option<&Path> {
+        self.generations.front().map(|front| &*front.path)
+    }
+
+    /// Goes on with the next file: the one being read cannot be read any further.
+    pub fn give_up_reading(&mut self) {
+        self.finish_front();
+    }
+
     /// Whether a look at the open files shows something new to read or to do.
     pub fn has_news(&self, now: Instant) -> bool {
         let Some(front) = self.generations.front() else { return false };
+        if self.awaits_input() {
+            return false;
+        }
         match (front.place.stat(), front.state) {
             (_, State::Closed | State::Truncated) | (None, _) => true,
             (Some(stat), _) if stat.size != front.end_seen => true,
@@ -373,6 +400,7 @@ impl Chain {
         let unlinked = |front: &Generation| front.place.stat().is_some_and(|stat| stat.links == 0);
         match front.state {
             State::Rotated { since } if now >= since + patience => front.state = State::Closed,
+            State::Live if front.place.is_over() => front.state = State::Closed,
             State::Live if unlinked(front) => front.state = State::Rotated { since: now },
             _ => {}
         }

@@ -94,7 +94,10 @@ pub fn first_bytes(file: &File, packed: bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let from_start = FromStart { file, at: 0 };
     if packed {
-        flate2::read::MultiGzDecoder::new(from_start).take(FIRST_LINE_MAX as u64).read_to_end(&mut bytes)?;
+        let unpacked = flate2::read::MultiGzDecoder::new(from_start);
+        let read = unpacked.take(FIRST_LINE_MAX as u64).read_to_end(&mut bytes);
+        // One that ends too soon begins well; who reads it to there is told.
+        read.or_else(|error| if bytes.is_empty() { Err(error) } else { Ok(0) })?;
     } else {
         from_start.take(FIRST_LINE_MAX as u64).read_to_end(&mut bytes)?;
     }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::mem;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::identity::{ANCHOR_LEN, anchor, anchor_hash};
@@ -22,6 +23,18 @@ pub struct Forward {
     carry: Vec<u8>,
     /// Where the carry begins, from the start of the unpacked bytes.
     at: u64,
+    /// How it came to its end.
+    end: ForwardEnd,
+}
+
+/// How a stream came to its end.
+enum ForwardEnd {
+    /// It did not yet.
+    Open,
+    /// As it should.
+    Over,
+    /// By an error, which is told once what was read before it is used.
+    Failed(io::Error),
 }
 
 /// What a read gave.
@@ -97,7 +110,7 @@ impl Place {
     /// When it is not gzip, or ends before `skip`.
     pub fn packed(file: File, skip: u64) -> io::Result<Self> {
         let unpacked = flate2::read::MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, file));
-        let mut forward = Forward { input: Box::new(unpacked), carry: Vec::new(), at: 0 };
+        let mut forward = Forward::new(unpacked);
         let skipped = io::copy(&mut forward.input.by_ref().take(skip), &mut io::sink())?;
         if skipped < skip {
             let message = format!("ends at byte {skipped}, before byte {skip} where it is to be read on");
@@ -107,9 +120,15 @@ impl Place {
         Ok(Self::Forward(forward))
     }
 
-    /// A stream that has no file, such as standard input.
+    /// A stream that has no file, such as standard input. Where it has nothing to give just now, it may say that it
+    /// would block.
     pub fn stream(input: impl Read + Send + 'static) -> Self {
-        Self::Forward(Forward { input: Box::new(input), carry: Vec::new(), at: 0 })
+        Self::Forward(Forward::new(input))
+    }
+
+    /// Whether a stream has come to its end; a file never has.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Forward(Forward { end: ForwardEnd::Over, .. }))
     }
 
     /// Fills the buffer from `offset` on. The buffer holds more than an anchor.
@@ -180,8 +199,15 @@ fn fill_plain(file: &File, offset: u64, anchor: &Anchor, buffer: &mut [u8]) -> i
 }
 
 impl Forward {
+    fn new(input: impl Read + Send + 'static) -> Self {
+        Self { input: Box::new(input), carry: Vec::new(), at: 0, end: ForwardEnd::Open }
+    }
+
     fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<Filled> {
         debug_assert_eq!(self.at, offset, "a forward place is read where it stands");
+        if let ForwardEnd::Failed(error) = mem::replace(&mut self.end, ForwardEnd::Open) {
+            return Err(error);
+        }
         let mut to = self.carry.len();
         buffer[..to].copy_from_slice(&self.carry);
         let at_end = loop {
@@ -189,9 +215,18 @@ impl Forward {
                 break false;
             }
             match self.input.read(&mut buffer[to..]) {
-                Ok(0) => break true,
+                Ok(0) => {
+                    self.end = ForwardEnd::Over;
+                    break true;
+                }
                 Ok(count) => to += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break true,
+                // What came before it is good.
+                Err(error) if to > self.carry.len() => {
+                    self.end = ForwardEnd::Failed(error);
+                    break false;
+                }
                 Err(error) => return Err(error),
             }
         };
@@ -236,6 +271,33 @@ mod tests {
         let pieces = text.chunks(7).fold(Anchor::NONE, Anchor::after);
         assert_eq!(whole.bytes, pieces.bytes);
         assert_eq!(whole.len, pieces.len);
+    }
+
+    #[test]
+    fn of_a_packed_file_that_was_cut_all_that_is_there_is_given() {
+        let text: Vec<u8> =
+            (0..20_000_u32).flat_map(|n| format!("{}\n", n.wrapping_mul(0x9e37)).into_bytes()).collect();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&text).unwrap();
+        let packed = encoder.finish().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&packed[..packed.len() / 2]).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let mut place = Place::packed(file, 0).unwrap();
+        let (mut buffer, mut read) = (vec![0; 1 << 20], 0);
+        let error = loop {
+            match place.fill(read, &Anchor::NONE, &mut buffer) {
+                Ok(Filled::Bytes { from: 0, to, at_end: false }) => {
+                    assert_eq!(buffer[..to], text[read as usize..read as usize + to]);
+                    place.used(&buffer[..to], to);
+                    read += to as u64;
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(read > text.len() as u64 / 4, "{read} of {}", text.len());
     }
 
     #[test]

@@ -16,12 +16,12 @@ use skidder::event::{End, Event, Flags, GenerationFile, Position, RawLine, Span,
 use skidder::join::{Joiner, Rules, Settings as JoinSettings};
 
 /// A file of `tests/data`.
-fn data(path: &str) -> PathBuf {
+pub fn data(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
 }
 
 /// Compares with `tests/data/golden/<name>`, or writes it when `SKIDDER_BLESS` is set.
-fn golden(name: &str, actual: &[u8]) {
+pub fn golden(name: &str, actual: &[u8]) {
     let path = data("golden").join(name);
     if std::env::var("SKIDDER_BLESS").is_ok_and(|value| value == "1") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -191,7 +191,7 @@ fn without_colour_all_but_the_messages_is_ascii() {
 }
 
 /// The sample node's `expected.json`.
-fn expected() -> Value {
+pub fn expected() -> Value {
     serde_json::from_slice(&fs::read(data("node/expected.json")).unwrap()).unwrap()
 }
 

@@ -9,6 +9,8 @@
 mod answers;
 mod checkpoint;
 mod configuration;
+mod delivery;
+mod desk;
 
 mod elasticsearch;
 mod http;

@@ -20,6 +20,8 @@ pub struct Plan {
     pub logs: Vec<Log>,
     /// What was asked for and cannot be had. The run goes on without it, and ends with 1.
     pub missing: Vec<Missing>,
+    /// The globs by which more may be found later, or by which a file that is made anew is found again.
+    pub globs: Vec<String>,
 }
 
 /// One log: that of a container's instance, or a plain one.
@@ -65,6 +67,7 @@ impl Plan {
                 plan.stdin = true;
                 continue;
             }
+            plan.globs.extend(glob(path));
             let looked = names(path, &mut plan.missing)
                 .and_then(|names| names.into_iter().try_for_each(|name| choices.add(&name)));
             plan.missing.extend(looked.err());
@@ -77,6 +80,24 @@ impl Plan {
         }
         plan
     }
+}
+
+/// The glob of what an argument means, whatever is there just now; none for a rotated file, which has no future.
+fn glob(path: &Path) -> Option<String> {
+    let absolute = std::path::absolute(path).ok()?;
+    let text = absolute.to_string_lossy();
+    let literal = || globset::escape(&text);
+    if path.is_dir() {
+        Some(literal() + "/**/*.log")
+    } else if path.exists() || !is_glob(&text) {
+        live_path(path).is_none().then(literal)
+    } else {
+        Some(text.into_owned())
+    }
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{'])
 }
 
 /// The paths of files that an argument means. Folders on the way that cannot be listed are `missing`.
@@ -94,7 +115,7 @@ fn names(path: &Path, missing: &mut Vec<Missing>) -> Result<Vec<PathBuf>, Missin
             if names.is_empty() { Err(Missing::Folder(path.to_owned())) } else { Ok(names) }
         }
         Ok(_) => Ok(vec![std::path::absolute(path).map_err(unreadable)?]),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && text.contains(['*', '?', '[', '{']) => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_glob(&text) => {
             match walk(&text, missing) {
                 Ok(names) if !names.is_empty() => Ok(names),
                 Ok(_) | Err(_) => Err(Missing::Glob(path.to_owned())),

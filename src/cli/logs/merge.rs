@@ -1,15 +1,16 @@
 //! Events of several sources in the order of their times, and the last few of each.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::event::{End, Event, Flags, Span, Stream, time};
 
 /// An event that owns its bytes, to be shown later.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    time: Vec<u8>,
+    /// The time, then the message.
+    text: Box<[u8]>,
+    time_length: usize,
     stream: Stream,
-    message: Vec<u8>,
     utf8: bool,
     flags: Flags,
     span: Span,
@@ -23,10 +24,11 @@ pub struct Kept {
 impl Kept {
     /// The event as it was.
     pub fn event(&self) -> Event<'_> {
+        let (time, message) = self.text.split_at(self.time_length);
         Event {
-            time: &self.time,
+            time,
             stream: self.stream,
-            message: &self.message,
+            message,
             utf8: self.utf8,
             flags: self.flags,
             span: self.span,
@@ -42,9 +44,9 @@ impl Kept {
 impl From<&Event<'_>> for Kept {
     fn from(event: &Event<'_>) -> Self {
         Self {
-            time: event.time.to_vec(),
+            text: [event.time, event.message].concat().into_boxed_slice(),
+            time_length: event.time.len(),
             stream: event.stream,
-            message: event.message.to_vec(),
             utf8: event.utf8,
             flags: event.flags,
             span: event.span,
@@ -62,9 +64,12 @@ impl From<&Event<'_>> for Kept {
 ///
 /// The caller reads the source that [`Merge::wanting`] names, [`push`](Merge::push)es what it gives, and takes what
 /// [`Merge::pop`] gives: so no source is read further ahead than the others need.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Merge {
     lanes: Vec<Lane>,
+    /// Each lane that has something or may yet have, by what its next event is ordered by. Of two with the same time
+    /// the source with the lower index comes first, whatever was read before.
+    order: BTreeSet<(Reach, usize)>,
 }
 
 /// One source.
@@ -86,8 +91,17 @@ enum Reach {
 impl Merge {
     /// For so many sources, which are named by their index.
     pub fn new(sources: usize) -> Self {
-        let lane = || Lane { waiting: VecDeque::new(), reach: Reach::Time(i64::MIN) };
-        Self { lanes: std::iter::repeat_with(lane).take(sources).collect() }
+        let mut merge = Self::default();
+        (0..sources).for_each(|source| merge.open(source));
+        merge
+    }
+
+    /// One more source; those with a lower index that were never opened have nothing.
+    pub fn open(&mut self, source: usize) {
+        while self.lanes.len() <= source {
+            self.lanes.push(Lane { waiting: VecDeque::new(), reach: Reach::End });
+        }
+        self.change(source, |lane| lane.reach = Reach::Time(i64::MIN));
     }
 
     /// An event of a source that is to be shown.
@@ -97,18 +111,20 @@ impl Merge {
 
     /// As [`Merge::push`], of an event that is owned already.
     pub fn keep(&mut self, source: usize, kept: Kept) {
-        let time = self.advance(source, &kept.event());
-        self.lanes[source].waiting.push_back((time, kept));
+        self.change(source, |lane| {
+            let time = lane.advance(kept.event().time);
+            lane.waiting.push_back((time, kept));
+        });
     }
 
     /// An event of a source that is not to be shown: it only tells how far the source was read.
     pub fn pass(&mut self, source: usize, event: &Event<'_>) {
-        self.advance(source, event);
+        self.change(source, |lane| lane.advance(event.time));
     }
 
     /// A source has no more.
     pub fn end(&mut self, source: usize) {
-        self.lanes[source].reach = Reach::End;
+        self.change(source, |lane| lane.reach = Reach::End);
     }
 
     /// No source has more.
@@ -120,48 +136,53 @@ impl Merge {
     /// still bring something older, the one that was read least far. `None` when [`Merge::pop`] has something, or all
     /// is done.
     pub fn wanting(&self) -> Option<usize> {
-        let oldest = self.oldest();
-        let open = self.ordered().filter(|(_, lane)| lane.waiting.is_empty() && lane.reach != Reach::End);
-        let next = open.map(|(order, _)| order).min()?;
-        oldest.is_none_or(|oldest| next < oldest).then_some(next.1)
+        let (_, source) = *self.order.first()?;
+        self.lanes[source].waiting.is_empty().then_some(source)
     }
 
-    /// The oldest event that waits, when no source can bring an older one. Of two with the same time, that of the
-    /// source with the lower index comes first, whatever was read before.
+    /// The oldest event that waits, when no source can bring an older one.
     pub fn pop(&mut self) -> Option<(usize, Kept)> {
-        if self.wanting().is_some() {
-            return None;
-        }
-        let (_, source) = self.oldest()?;
-        self.lanes[source].waiting.pop_front().map(|(_, kept)| (source, kept))
+        let (_, source) = *self.order.first()?;
+        let (_, kept) = self.change(source, |lane| lane.waiting.pop_front())?;
+        Some((source, kept))
     }
 
-    fn oldest(&self) -> Option<(Reach, usize)> {
-        self.ordered().filter(|(_, lane)| !lane.waiting.is_empty()).map(|(order, _)| order).min()
-    }
-
-    /// Each source with what its next event is ordered by.
-    fn ordered(&self) -> impl Iterator<Item = ((Reach, usize), &Lane)> {
-        self.lanes.iter().enumerate().map(|(source, lane)| ((lane.next(), source), lane))
-    }
-
-    /// Notes how far a source was read; gives the time by which the event is ordered: its own, but not before that of
-    /// the source's event before it.
-    fn advance(&mut self, source: usize, event: &Event<'_>) -> i64 {
+    /// Changes a lane, and its place in the order with it.
+    fn change<R>(&mut self, source: usize, change: impl FnOnce(&mut Lane) -> R) -> R {
         let lane = &mut self.lanes[source];
-        let own = time::nanos(event.time).map_or(Reach::Time(i64::MIN), Reach::Time);
-        lane.reach = lane.reach.max(own);
-        match lane.reach {
-            Reach::Time(time) => time,
-            Reach::End => i64::MAX,
+        let before = lane.next();
+        let result = change(lane);
+        let after = lane.next();
+        if before != after {
+            if let Some(before) = before {
+                self.order.remove(&(before, source));
+            }
+            if let Some(after) = after {
+                self.order.insert((after, source));
+            }
         }
+        result
     }
 }
 
 impl Lane {
-    /// The time of its oldest waiting event, or how far it was read.
-    fn next(&self) -> Reach {
-        self.waiting.front().map_or(self.reach, |(time, _)| Reach::Time(*time))
+    /// The time of its oldest waiting event, or how far it was read; `None` when nothing waits and nothing comes.
+    fn next(&self) -> Option<Reach> {
+        match self.waiting.front() {
+            Some((time, _)) => Some(Reach::Time(*time)),
+            None => Some(self.reach).filter(|reach| *reach != Reach::End),
+        }
+    }
+
+    /// Notes how far the source was read; gives the time by which the event is ordered: its own, but not before that
+    /// of the source's event before it.
+    fn advance(&mut self, time: &[u8]) -> i64 {
+        let own = time::nanos(time).map_or(Reach::Time(i64::MIN), Reach::Time);
+        self.reach = self.reach.max(own);
+        match self.reach {
+            Reach::Time(time) => time,
+            Reach::End => i64::MAX,
+        }
     }
 }
 

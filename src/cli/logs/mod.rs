@@ -1,21 +1,26 @@
-//! `skidder logs`: what its arguments mean. Which files ([`files`]), which of their events ([`filter`], [`when`]), in
-//! which order they are shown ([`merge`]); [`view`] is the latter two in one.
+//! `skidder logs`: logs on standard output, here and now.
 //!
-//! Nothing in these reads a log or writes a line: the reading is the agent's own, the writing is
-//! [`pretty`](super::pretty)'s.
+//! ```text
+//!  arguments ─▶ files: which?        filter, when: which events?  merge: in which order?
+//!                 │                           └────── view ──────────────┘
+//!                 ▼                                     ▼
+//!  course: the agent's own reader ── events ──▶ print (its outlet) ──▶ page ──▶ standard output
+//! ```
+//!
+//! The reading, decoding, joining and naming are the agent's; nothing is remembered, nothing is sent.
 
+mod course;
 pub mod files;
 pub mod filter;
 pub mod merge;
+mod page;
+mod print;
+mod progress;
+mod stdin;
 pub mod view;
 pub mod when;
 
-use super::{Failure, LogsArgs};
-
-/// Not built yet.
-pub fn execute(_args: LogsArgs) -> Result<(), Failure> {
-    Err(Failure::Failed("logs is not built yet".into()))
-}
+pub use course::execute;
 
 /// What the tests of this room start from.
 #[cfg(test)]

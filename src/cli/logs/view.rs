@@ -1,11 +1,14 @@
 //! What is shown of several sources, and in which order.
 
+use std::collections::BTreeSet;
+
 use super::filter::Filter;
 use super::merge::{Merge, Tail};
+use crate::cli::pretty::PrettySubject;
 use crate::event::Event;
 
-/// Lets through what the filter takes, in the order of the times; with `--tail` the last few of each source. Once
-/// [`View::follow`]ing, as events come.
+/// Lets through what the filter takes, in the order of the times; with `--tail` the last few of each source. Once all
+/// sources were read to their ends, as events come.
 ///
 /// Sources are named by an index. The caller reads them in any order, best the one that [`View::wanting`] names;
 /// what is shown goes to `show`, with its source.
@@ -13,12 +16,14 @@ use crate::event::Event;
 pub struct View {
     filter: Filter,
     order: Order,
+    /// Sources that were not read to their ends yet.
+    unread: BTreeSet<usize>,
 }
 
 /// ```text
-///  Merged ──┐
-///           ├── follow ──▶ Arrival
-///  Last ────┘
+///  Merged ──┐ all read
+///           ├──────────▶ Arrival
+///  Last ────┘ to their ends
 /// ```
 #[derive(Debug)]
 enum Order {
@@ -26,26 +31,45 @@ enum Order {
     Arrival,
     /// By their times.
     Merged(Merge),
-    /// The last of each source, kept until all are read.
-    Last(Vec<Tail>),
+    /// The last so many of each source, kept until all are read.
+    Last(usize, Vec<Tail>),
 }
 
 impl View {
-    /// For so many sources. A single source needs no order, and its events are not copied.
+    /// For so many sources, each of which is then [opened](View::open). A single source needs no order, and its events
+    /// are not copied.
     pub fn new(filter: Filter, sources: usize, tail: Option<usize>) -> Self {
         let order = match (tail, sources) {
-            (Some(count), _) => Order::Last((0..sources).map(|_| Tail::new(count)).collect()),
+            (Some(count), _) => Order::Last(count, Vec::new()),
             (None, 0 | 1) => Order::Arrival,
-            (None, _) => Order::Merged(Merge::new(sources)),
+            (None, _) => Order::Merged(Merge::default()),
         };
-        Self { filter, order }
+        Self { filter, order, unread: BTreeSet::new() }
+    }
+
+    /// Whether anything of a source may be shown.
+    pub fn takes_source(&self, subject: &PrettySubject<'_>) -> bool {
+        self.filter.takes_source(subject)
+    }
+
+    /// A source will be read. One that comes while others were read to their ends is shown as it comes.
+    pub fn open(&mut self, source: usize) {
+        self.unread.insert(source);
+        match &mut self.order {
+            Order::Arrival => {}
+            Order::Merged(merge) => merge.open(source),
+            Order::Last(count, tails) => {
+                let needed = tails.len().max(source + 1);
+                tails.resize_with(needed, || Tail::new(*count));
+            }
+        }
     }
 
     /// The source to read next; `None` when it does not matter.
     pub fn wanting(&self) -> Option<usize> {
         match &self.order {
             Order::Merged(merge) => merge.wanting(),
-            Order::Arrival | Order::Last(_) => None,
+            Order::Arrival | Order::Last(..) => None,
         }
     }
 
@@ -54,7 +78,7 @@ impl View {
         let is_taken = self.filter.takes_event(event);
         match &mut self.order {
             Order::Arrival if is_taken => show(source, event),
-            Order::Last(tails) if is_taken => tails[source].push(event),
+            Order::Last(_, tails) if is_taken => tails[source].push(event),
             Order::Merged(merge) => {
                 if is_taken {
                     merge.push(source, event);
@@ -63,29 +87,36 @@ impl View {
                 }
                 drain(merge, show);
             }
-            Order::Arrival | Order::Last(_) => {}
+            Order::Arrival | Order::Last(..) => {}
         }
     }
 
-    /// A source was read to its end.
-    pub fn end(&mut self, source: usize, show: &mut impl FnMut(usize, &Event<'_>)) {
+    /// A source was read to its end. After the last one, what was held back is shown, and from then on events as they
+    /// come. Returns whether that was new.
+    pub fn end(&mut self, source: usize, show: &mut impl FnMut(usize, &Event<'_>)) -> bool {
+        if !self.unread.remove(&source) {
+            return false;
+        }
         if let Order::Merged(merge) = &mut self.order {
             merge.end(source);
             drain(merge, show);
         }
+        if self.unread.is_empty() {
+            self.finish(show);
+        }
+        true
     }
 
-    /// All sources were read to their ends: shows what was held back, and from now on events as they come.
-    pub fn follow(&mut self, show: &mut impl FnMut(usize, &Event<'_>)) {
+    fn finish(&mut self, show: &mut impl FnMut(usize, &Event<'_>)) {
         match std::mem::replace(&mut self.order, Order::Arrival) {
             Order::Arrival => {}
-            Order::Merged(mut merge) => finish(&mut merge, show),
-            Order::Last(tails) => {
+            Order::Merged(mut merge) => flush(&mut merge, show),
+            Order::Last(_, tails) => {
                 let mut merge = Merge::new(tails.len());
                 for (source, tail) in tails.into_iter().enumerate() {
                     tail.finish().for_each(|kept| merge.keep(source, kept));
                 }
-                finish(&mut merge, show);
+                flush(&mut merge, show);
             }
         }
     }
@@ -97,7 +128,7 @@ fn drain(merge: &mut Merge, show: &mut impl FnMut(usize, &Event<'_>)) {
     }
 }
 
-fn finish(merge: &mut Merge, show: &mut impl FnMut(usize, &Event<'_>)) {
+fn flush(merge: &mut Merge, show: &mut impl FnMut(usize, &Event<'_>)) {
     merge.end_all();
     drain(merge, show);
 }
@@ -110,12 +141,13 @@ mod tests {
     use crate::event::time::rfc3339;
 
     /// Shows the events of sources, each a list of (second, message), read as they are wanted, else in turn; then
-    /// follows, and one more comes from source 0.
+    /// one more comes from source 0.
     fn shown(words: &[&str], sources: &[&[(i64, &str)]]) -> Vec<String> {
         let args = arguments(words);
         let filter = Filter::new(&args, jiff::Timestamp::UNIX_EPOCH, &jiff::tz::TimeZone::UTC).unwrap();
         let at = |second: &i64| rfc3339(second * 1_000_000_000);
         let mut view = View::new(filter, sources.len(), args.tail);
+        (0..sources.len()).for_each(|source| view.open(source));
         let mut out = Vec::new();
         let mut show = |source: usize, event: &Event<'_>| {
             out.push(format!("{source}:{}", String::from_utf8_lossy(event.message)));
@@ -133,7 +165,6 @@ mod tests {
                 }
             }
         }
-        view.follow(&mut show);
         view.event(0, &event(&at(&0), Stream::Stdout, "late"), &mut show);
         out
     }

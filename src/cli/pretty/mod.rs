@@ -89,6 +89,11 @@ impl Pretty {
         }
     }
 
+    /// Whether it was said what this pod belongs to.
+    pub fn has_introduced(&self, subject: &PrettySubject<'_>) -> bool {
+        self.introduced.contains(&hash(&[subject.namespace, subject.pod]))
+    }
+
     /// Writes one event, with a heading before it where the day changes.
     pub fn render(&mut self, subject: &PrettySubject<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
         let nanos = time::nanos(event.time);

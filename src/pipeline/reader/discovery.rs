@@ -57,14 +57,11 @@ impl<O: Outlet> Reader<O> {
     }
 
     pub(super) fn discovered(&mut self, found: Found, now: Instant) {
-        if found.origin == Origin::File && self.is_held_elsewhere(&found.path) {
+        if !self.outlet.wants(&found) || found.origin == Origin::File && self.is_held_elsewhere(&found.path) {
             return;
         }
         let Some(block) = self.settings.blocks.get(found.block) else { return };
-        let naming = match found.origin {
-            Origin::File => Naming::Mark,
-            Origin::Pod { .. } | Origin::Docker { .. } => Naming::FirstLine,
-        };
+        let naming = naming(&found.origin);
         let saved = self.saved.sources.remove(&found.key);
         let start_at = if self.first_start { block.start_at } else { StartAt::Beginning };
         let resume = saved.as_ref().map_or_else(|| Resume::fresh(start_at), resume_of);
@@ -78,6 +75,13 @@ impl<O: Outlet> Reader<O> {
             }
             // Opened at once: its files may be unlinked in a moment.
             survey(source, &mut self.said_problems, now);
+        }
+        self.await_metadata(id, now);
+    }
+
+    /// A source whose files are open is not read before its metadata is there.
+    pub(super) fn await_metadata(&mut self, id: SourceId, now: Instant) {
+        if let Some(source) = self.sources.get_mut(&id) {
             source.tell_records(&mut self.outlet, now);
             source.stage = Stage::Waiting { since: now };
         }
@@ -188,8 +192,16 @@ impl<O: Outlet> Reader<O> {
     }
 }
 
+/// Container logs are named by their first lines; plain files may share theirs.
+pub(super) fn naming(origin: &Origin) -> Naming {
+    match origin {
+        Origin::File => Naming::Mark,
+        Origin::Pod { .. } | Origin::Docker { .. } => Naming::FirstLine,
+    }
+}
+
 /// How often a folder is listed anew because it changed while it was looked at.
-const SURVEY_TRIES: usize = 10;
+pub(super) const SURVEY_TRIES: usize = 10;
 
 /// Lets a source see what lies in its folder.
 pub(super) fn survey(source: &mut Source, said: &mut HashSet<PathBuf>, now: Instant) {

@@ -2,6 +2,7 @@
 //! their events to an [`Outlet`].
 
 mod discovery;
+mod given;
 mod metadata;
 mod turns;
 
@@ -18,17 +19,18 @@ use super::source::{Source, Stage};
 use super::wake::{News, Stop, Wake};
 use crate::checkpoint::Saved;
 use crate::decode;
+use crate::discover::Scanner;
 use crate::discover::watch::{Hint, Watcher};
-use crate::discover::{Found, Scanner};
 use crate::enrich::Allowed;
 use crate::event::{Origin, SourceId, SourceKey};
 use crate::join::RuleBook;
 use crate::observe::{Heartbeat, Metrics};
-use crate::tail::{Chain, Naming, StartAt};
+use crate::tail::StartAt;
 use discovery::survey;
 
-/// How much is read in one turn. Large enough that the calls do not count, small enough that no source waits long.
-const TURN_BYTES: usize = 256 * 1024;
+/// How much the agent reads in one turn. Large enough that the calls do not count, small enough that no source waits
+/// long.
+pub const TURN_BYTES: usize = 256 * 1024;
 
 /// How often the globs are looked at when nothing was heard.
 const SCAN_EVERY: Duration = Duration::from_secs(5);
@@ -74,6 +76,8 @@ pub struct ReaderSettings {
     pub annotations: Allowed,
     /// For how long.
     pub course: Course,
+    /// How much is read in one turn; at least 4 KiB.
+    pub turn_bytes: usize,
 }
 
 /// The reader.
@@ -96,6 +100,8 @@ pub struct Reader<O> {
     ready: VecDeque<SourceId>,
     is_ready: HashSet<SourceId>,
     waiting: HashSet<SourceId>,
+    /// Sources that are no files.
+    streams: Vec<SourceId>,
     /// Sources at their end whose joiner holds something.
     holding: HashSet<SourceId>,
     next_id: u32,
@@ -122,6 +128,7 @@ impl<O: Outlet> Reader<O> {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
+        let buffer = vec![0; settings.turn_bytes];
         Self {
             settings,
             directory,
@@ -138,11 +145,12 @@ impl<O: Outlet> Reader<O> {
             ready: VecDeque::new(),
             is_ready: HashSet::new(),
             waiting: HashSet::new(),
+            streams: Vec::new(),
             holding: HashSet::new(),
             next_id: 0,
             next_scan: now,
             next_poll: now + POLL_EVERY,
-            buffer: vec![0; TURN_BYTES],
+            buffer,
             said_problems: HashSet::new(),
             said: HashSet::new(),
             stop: None,
@@ -154,15 +162,6 @@ impl<O: Outlet> Reader<O> {
     /// Shows at each round that it is alive.
     pub fn set_heartbeat(&mut self, heartbeat: Heartbeat) {
         self.heartbeat = Some(heartbeat);
-    }
-
-    /// Adds a log that no glob names, such as standard input.
-    pub fn add(&mut self, found: Found, chain: Chain) {
-        let id = self.insert(found, chain, Naming::Mark);
-        if let Some(source) = self.sources.get_mut(&id) {
-            source.survey_again = false;
-        }
-        self.wake_source(id);
     }
 
     /// Reads until the course is run, or until it is told to end. Gives back the outlet.
@@ -197,7 +196,12 @@ impl<O: Outlet> Reader<O> {
     /// Whether all that was to be read is read.
     fn is_done(&self, worked: bool) -> bool {
         let to_end = self.settings.course == Course::ToEnd || self.stop == Some(Stop::Drain);
-        to_end && !worked && self.ready.is_empty() && self.waiting.is_empty()
+        let awaited = |id| self.sources.get(id).is_some_and(|source: &Source| source.chain.awaits_input());
+        to_end
+            && !worked
+            && self.ready.is_empty()
+            && self.waiting.is_empty()
+            && !self.streams.iter().any(awaited)
     }
 
     fn finish(&mut self) {
@@ -277,6 +281,9 @@ impl<O: Outlet> Reader<O> {
             }
         }
         self.look_up_waiting(now);
+        for id in self.streams.clone() {
+            self.wake_source(id);
+        }
     }
 
     /// The end of a sidecar: whatever is there is all that there will be.

@@ -52,31 +52,47 @@ impl<O: Outlet> Reader<O> {
                     survey(source, &mut self.said_problems, now);
                     self.ready.push_back(id);
                 }
-                Turned::AtEnd => self.at_end(id),
+                Turned::AtEnd => worked |= self.at_end(id, now),
                 Turned::Failed(error) => {
+                    let path = source.chain.reading().unwrap_or(&source.found.path);
+                    if self.outlet.unreadable(path, &error) {
+                        worked = true;
+                        source.chain.give_up_reading();
+                        source.not_before = None;
+                        self.ready.push_back(id);
+                        continue;
+                    }
                     if self.said_problems.insert(source.found.path.clone()) {
                         warn!("cannot read {}: {error}; it is tried again", source.found.path.display());
                     }
-                    self.at_end(id);
+                    worked |= self.at_end(id, now);
                 }
             }
         }
         worked
     }
 
-    pub(super) fn at_end(&mut self, id: SourceId) {
+    /// A source was read to its end. Returns whether there is more to do now.
+    pub(super) fn at_end(&mut self, id: SourceId, now: Instant) -> bool {
         self.is_ready.remove(&id);
         let to_end = self.settings.course == Course::ToEnd || self.stop == Some(Stop::Drain);
-        let Some(source) = self.sources.get_mut(&id) else { return };
-        if to_end && !source.chain.is_empty() {
-            // Nothing is waited for: what has no newline has none.
-            source.chain.close_all();
-            self.wake_source(id);
-            return;
+        let Some(source) = self.sources.get_mut(&id) else { return false };
+        let awaited = source.chain.awaits_input();
+        if to_end && !awaited {
+            if source.chain.is_empty() {
+                source.finish(&mut self.outlet, now);
+                self.outlet.at_end(id);
+            } else {
+                // Nothing is waited for: what has no newline has none.
+                source.chain.close_all();
+                self.wake_source(id);
+            }
+            return true;
         }
         if source.joiner.held().is_some() {
             self.holding.insert(id);
         }
+        !awaited && source.chain.is_at_youngest() && self.outlet.at_end(id)
     }
 
     /// Gives out what was silent for long enough, of sources that are read to their end.
