@@ -14,6 +14,7 @@
 
 pub mod budget;
 pub mod directory;
+mod filters;
 pub mod outlet;
 pub mod reader;
 pub mod settings;
@@ -46,6 +47,7 @@ use crate::ship::{elasticsearch, stdout};
 
 use budget::Budget;
 use directory::{Directory, Snapshot};
+use filters::Filters;
 use reader::{Course, Reader, ReaderSettings};
 use settings::SettingsError;
 use shipping::{Printer, Rendering, Shipping, ShippingSettings, Ways};
@@ -335,6 +337,7 @@ impl Agent {
             rendering,
             documents: settings::documents(&self.config)?,
             targets: settings::targets(&self.config),
+            filters: Filters::new(&self.config.events),
             targeted: matches!(self.config.output, Output::Elasticsearch(_)),
             held,
         })

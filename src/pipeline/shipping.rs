@@ -1,5 +1,6 @@
 //! The agent's outlet: events become documents, documents become batches, batches leave for the output.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -10,6 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::warn;
 
 use super::budget::Budget;
+use super::filters::{Filters, Refused, SourceFilters};
 use super::outlet::{Facts, Mark, Outlet};
 use super::targets::{Route, Targets};
 use crate::batch::{self, Assembler, Entry};
@@ -17,7 +19,7 @@ use crate::checkpoint::Keeper;
 use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::{Batch, Event, Origin, PodMeta, Record, SourceId, SourceKey, Target, time};
-use crate::observe::metrics::ReasonLabel;
+use crate::observe::metrics::{ReasonLabel, ResultLabel};
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
 use crate::ship::elasticsearch::StateHandle;
 use crate::tail::{Keys, Loss};
@@ -47,8 +49,10 @@ pub struct ShippingSettings {
     pub rendering: Rendering,
     /// How documents look, in the order of the file blocks.
     pub documents: Vec<DocumentSettings>,
-    /// Where they go; `None` for standard output.
+    /// Where they go.
     pub targets: Targets,
+    /// Which of them go nowhere.
+    pub filters: Filters,
     /// Whether each batch is for one target; else targets only show in documents.
     pub targeted: bool,
     /// Which targets may not be written to just now.
@@ -88,6 +92,7 @@ struct Shipped {
     pod: Option<PodMeta>,
     template: Template,
     route: Route,
+    filters: SourceFilters,
     account: Arc<Account>,
 }
 
@@ -137,13 +142,16 @@ impl Outlet for Shipping {
             Route::ByTime(_) => None,
         };
         let template = template(documents, facts, target.as_deref());
-        let known = self.sources.remove(&facts.id);
-        let account = known.map_or_else(
-            || self.ways.backlog.open(facts.id, owner(&facts.found.origin)),
-            |known| known.account,
-        );
+        let mut filters = self.settings.filters.of(facts);
+        let account = match self.sources.remove(&facts.id) {
+            Some(known) => {
+                filters.go_on_from(known.filters);
+                known.account
+            }
+            None => self.ways.backlog.open(facts.id, owner(&facts.found.origin)),
+        };
         let (found, pod) = (facts.found.clone(), facts.pod.cloned());
-        self.sources.insert(facts.id, Shipped { found, pod, template, route, account });
+        self.sources.insert(facts.id, Shipped { found, pod, template, route, filters, account });
     }
 
     #[inline]
@@ -153,6 +161,20 @@ impl Outlet for Shipping {
         let (Some(start_key), Some(end_key)) = (keys.get(start.generation), keys.get(end.generation)) else {
             debug_assert!(false, "an event lies in generations that have names");
             return;
+        };
+        if let Err(refused) = shipped.filters.pass(event, now) {
+            let result = match refused {
+                Refused::Dropped => "dropped",
+                Refused::RateLimited => "rate_limited",
+            };
+            self.ways.metrics.events.get_or_create_owned(&ResultLabel { result }).inc();
+            shipped.account.ended(Fate::Dropped, event.bytes);
+            return;
+        }
+        let message = shipped.filters.redact(event.message);
+        let event = &match message {
+            Cow::Borrowed(_) => *event,
+            Cow::Owned(ref message) => Event { message, utf8: false, ..*event },
         };
         // Bytes that were cut are of the event, but do not arrive.
         let cut = event.truncated.min(event.bytes);

@@ -9,7 +9,6 @@
 mod answers;
 mod checkpoint;
 mod configuration;
-mod delivery;
 mod desk;
 
 mod elasticsearch;
