@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 use thiserror::Error;
 
 use super::automaton::Automaton;
-use super::head::{self, is_indented, is_json, is_object, mention};
+use super::head::{self, is_json, is_object, mention};
 use super::languages::table;
 use super::settings::{Language, Pattern, Settings};
 use super::table::{BLANK, HEAD, Mention, Proof, START, State};
@@ -140,7 +140,13 @@ struct Gate {
 #[derive(Clone, Copy, Debug)]
 enum Opens {
     Dated,
-    Language { index: usize, to: u32, proof: Proof },
+    Language {
+        index: usize,
+        to: u32,
+        proof: Proof,
+        /// A message that runs over lines may follow.
+        wordy: bool,
+    },
     Blank,
 }
 
@@ -153,6 +159,8 @@ struct Opening {
     blank: bool,
     /// One of the sets is not empty.
     opens: bool,
+    /// It is no line of a message, but a head of its own.
+    heads: bool,
 }
 
 impl Opening {
@@ -160,7 +168,8 @@ impl Opening {
         match opens {
             Opens::Dated => self.dated = true,
             Opens::Blank => self.blank = true,
-            Opens::Language { index, to, proof } => {
+            Opens::Language { index, to, proof, wordy } => {
+                self.heads |= wordy || proof == Proof::Sure;
                 let set = if proof == Proof::Sure { &mut self.sure } else { &mut self.maybe };
                 set.states[index] |= to;
                 self.opens = true;
@@ -343,8 +352,7 @@ impl Rules {
 
     /// Whether a line begins something by itself, so that it is no line of a message.
     fn stands_alone(&self, line: &[u8]) -> bool {
-        let begins = |opening: Opening| opening.dated || !opening.sure.is_empty();
-        self.idle.ask(line).is_some_and(begins) || !is_indented(line) && mention(line).is_some()
+        self.idle.ask(line).is_some_and(|opening| opening.dated || opening.heads) || mention(line).is_some()
     }
 }
 
@@ -434,7 +442,12 @@ impl Gate {
         for (index, language) in languages.iter().enumerate() {
             for rule in table(*language).rules.iter().filter(|rule| rule.from.contains(&from)) {
                 patterns.extend(rule.pattern);
-                opens.push(Opens::Language { index, to: rule.to.bit(), proof: rule.proof });
+                opens.push(Opens::Language {
+                    index,
+                    to: rule.to.bit(),
+                    proof: rule.proof,
+                    wordy: table(*language).rules.iter().any(|other| other.is_text_from(rule.to)),
+                });
             }
         }
         let automaton = Automaton::new(&patterns).map_err(|message| built_in("heads", message))?;
