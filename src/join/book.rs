@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use globset::{Glob, GlobMatcher};
 use thiserror::Error;
 
-use super::rules::{Rules, RulesError};
+use super::patterns::RulesError;
+use super::rules::Rules;
 use super::settings::{Language, Match, Pattern, Settings, Subject};
 
 /// A word of the annotation `skidder.io/multiline` that names neither a language nor a pattern.

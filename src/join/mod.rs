@@ -19,6 +19,7 @@ mod head;
 mod joiner;
 mod languages;
 mod parts;
+mod patterns;
 mod pending;
 mod rules;
 mod settings;
@@ -29,5 +30,6 @@ mod tests;
 
 pub use book::{RuleBook, WrongAnnotation};
 pub use joiner::Joiner;
-pub use rules::{Rules, RulesError};
+pub use patterns::RulesError;
+pub use rules::Rules;
 pub use settings::{Language, Match, Pattern, Settings, Subject, UnknownLanguage};
