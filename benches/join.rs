@@ -14,7 +14,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use skidder::event::{Event, Line, Position, Span, Stream};
 use skidder::join::{Joiner, Language, Rules, Settings};
 
-const ORDINARY: [(&str, &str); 6] = [
+const ORDINARY: [(&str, &str); 7] = [
     (
         "text",
         "listening on port 8080, three workers are ready and eleven more will follow in a while, as it is said",
@@ -35,6 +35,7 @@ const ORDINARY: [(&str, &str); 6] = [
         "json",
         r#"{"level":"error","ts":"2026-11-22T10:00:00.123Z","msg":"failed","error":"no rows","cart":17,"items":[1,2]}"#,
     ),
+    ("possible-head", "error: the other side refused the connection, it is tried again in three seconds"),
     ("blank", ""),
 ];
 

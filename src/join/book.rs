@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use globset::{Glob, GlobMatcher};
 use thiserror::Error;
 
-use super::rules::{Rules, RulesError};
+use super::patterns::RulesError;
+use super::rules::Rules;
 use super::settings::{Language, Match, Pattern, Settings, Subject};
 
 /// A word of the annotation `skidder.io/multiline` that names neither a language nor a pattern.
@@ -168,5 +169,85 @@ impl Matcher {
                 .labels
                 .iter()
                 .all(|(name, glob)| subject.labels.get(name).is_some_and(|value| glob.is_match(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const SUBJECT: Subject<'static> =
+        Subject { namespace: "shop", pod: "web-1", container: "web", labels: &BTreeMap::new() };
+
+    fn own(matches: Match) -> Pattern {
+        Pattern { name: "own".to_owned(), matches, start: Some("^BEGIN".to_owned()), continuation: None }
+    }
+
+    fn book(matches: Match) -> RuleBook {
+        let languages = vec![Language::Go];
+        RuleBook::new(Settings { languages, patterns: vec![own(matches)], ..Settings::default() }).unwrap()
+    }
+
+    /// Whether a line begins an event of more than one by these rules.
+    fn begins(rules: &Rules, line: &str) -> bool {
+        rules.begin(line.as_bytes()).is_some()
+    }
+
+    #[test]
+    fn globs_choose_patterns() {
+        let glob = |text: &str| Some(text.to_owned());
+        let labels = BTreeMap::from([("app".to_owned(), "cart".to_owned())]);
+        for (matches, expected) in [
+            (Match::default(), true),
+            (Match { namespace: glob("shop"), pod: glob("web-*"), ..Match::default() }, true),
+            (Match { container: glob("db"), ..Match::default() }, false),
+            (
+                Match { labels: BTreeMap::from([("app".to_owned(), "c*".to_owned())]), ..Match::default() },
+                true,
+            ),
+            (
+                Match { labels: BTreeMap::from([("tier".to_owned(), "*".to_owned())]), ..Match::default() },
+                false,
+            ),
+        ] {
+            let rules = book(matches.clone()).select(&Subject { labels: &labels, ..SUBJECT }, None).unwrap();
+            assert_eq!(begins(&rules, "BEGIN"), expected, "{matches:?}");
+            assert!(begins(&rules, "panic: boom"), "the configured languages stay");
+        }
+    }
+
+    #[test]
+    fn the_annotation_stands_in_place_of_the_languages() {
+        let book = book(Match { pod: Some("other".to_owned()), ..Match::default() });
+        let select = |annotation| book.select(&SUBJECT, Some(annotation));
+        let chosen = |annotation| {
+            let rules = select(annotation).unwrap();
+            ["panic: boom", "BEGIN", "2026-11-22 x", "Unhandled exception:"].map(|line| begins(&rules, line))
+        };
+        assert_eq!(chosen("dart"), [false, false, false, true]);
+        assert_eq!(chosen("go, dart"), [true, false, false, true]);
+        assert_eq!(chosen("own"), [false, true, false, false]);
+        assert_eq!(chosen("dated"), [false, false, true, false]);
+        assert_eq!(chosen("none"), [false; 4]);
+        let error = select("go,jav").unwrap_err();
+        assert_eq!(error.word, "jav");
+        assert!(error.to_string().ends_with(r#"'jav' in annotation skidder.io/multiline: "go,jav""#));
+    }
+
+    #[test]
+    fn the_same_selection_is_compiled_once() {
+        let book = book(Match::default());
+        let select = |annotation| book.select(&SUBJECT, annotation).unwrap();
+        assert!(Arc::ptr_eq(&select(None), &select(Some("go"))));
+        assert!(!Arc::ptr_eq(&select(None), &select(Some("dart"))));
+    }
+
+    #[test]
+    fn a_wrong_glob_is_found_at_once() {
+        let patterns = vec![own(Match { pod: Some("a[".to_owned()), ..Match::default() })];
+        let error = RuleBook::new(Settings { patterns, ..Settings::default() }).unwrap_err();
+        assert_eq!((error.pattern.as_str(), error.key), ("own", "match"));
     }
 }

@@ -200,11 +200,6 @@ pub(super) fn is_json(line: &[u8]) -> bool {
     is_object(line) && serde_json::from_slice::<&RawValue>(line).is_ok()
 }
 
-/// Whether a line begins with white space.
-pub(super) fn is_indented(line: &[u8]) -> bool {
-    matches!(line.first(), Some(b' ' | b'\t'))
-}
-
 /// What a line mentions, if anything.
 pub(super) fn mention(line: &[u8]) -> Option<Mention> {
     match line.last() {

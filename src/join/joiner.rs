@@ -125,8 +125,8 @@ impl Joiner {
         self.streams.iter().map(|held| held.parts.held_bytes() + held.pending.held_bytes()).sum()
     }
 
-    /// Where the clock ended events before a crash: an event of that stream whose last line ends there ends there.
-    /// To be called before the lines are pushed again.
+    /// Where the clock ended events before a crash: an event of that stream whose last line ends there ends there,
+    /// by [`End::Clock`] again. To be called before the lines are pushed again.
     pub fn replay(&mut self, cuts: impl IntoIterator<Item = (Stream, Position)>) {
         for (stream, end) in cuts {
             self.streams[stream.index()].cuts.insert(end);

@@ -6,28 +6,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use memchr::memmem;
-use regex::bytes::Regex;
-use thiserror::Error;
 
 use super::automaton::Automaton;
-use super::head::{self, is_indented, is_json, is_object, mention};
+use super::head::{self, is_json, is_object, mention};
 use super::languages::table;
-use super::settings::{Language, Pattern, Settings};
+use super::patterns::{Compiled, RulesError};
+use super::settings::{Language, Settings};
 use super::table::{BLANK, HEAD, Mention, Proof, START, State};
-
-/// A pattern that cannot be used.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("multiline pattern '{pattern}': {}{message}{}", if .key.is_empty() { String::new() } else { format!("{key}: ") }, .position.map(|at| format!(" (at character {at})")).unwrap_or_default())]
-pub struct RulesError {
-    /// The pattern's name.
-    pub pattern: String,
-    /// Which of its keys is wrong: `start`, `continue`, `match`, or empty for the whole.
-    pub key: &'static str,
-    /// The character of the expression, counted from 1, where it is wrong; `None` when it is wrong as a whole.
-    pub position: Option<usize>,
-    /// What is wrong.
-    pub message: String,
-}
 
 /// The compiled rules, shared by all joiners that have the same selection.
 #[derive(Debug)]
@@ -105,13 +90,6 @@ pub(super) enum Next {
     No,
 }
 
-#[derive(Debug)]
-struct Compiled {
-    name: Box<str>,
-    start: Option<Regex>,
-    continuation: Option<Regex>,
-}
-
 /// A language's rules, but those that begin.
 #[derive(Debug)]
 struct Machine {
@@ -140,7 +118,13 @@ struct Gate {
 #[derive(Clone, Copy, Debug)]
 enum Opens {
     Dated,
-    Language { index: usize, to: u32, proof: Proof },
+    Language {
+        index: usize,
+        to: u32,
+        proof: Proof,
+        /// A message that runs over lines may follow.
+        wordy: bool,
+    },
     Blank,
 }
 
@@ -153,6 +137,8 @@ struct Opening {
     blank: bool,
     /// One of the sets is not empty.
     opens: bool,
+    /// It is no line of a message, but a head of its own.
+    heads: bool,
 }
 
 impl Opening {
@@ -160,7 +146,8 @@ impl Opening {
         match opens {
             Opens::Dated => self.dated = true,
             Opens::Blank => self.blank = true,
-            Opens::Language { index, to, proof } => {
+            Opens::Language { index, to, proof, wordy } => {
+                self.heads |= wordy || proof == Proof::Sure;
                 let set = if proof == Proof::Sure { &mut self.sure } else { &mut self.maybe };
                 set.states[index] |= to;
                 self.opens = true;
@@ -343,8 +330,7 @@ impl Rules {
 
     /// Whether a line begins something by itself, so that it is no line of a message.
     fn stands_alone(&self, line: &[u8]) -> bool {
-        let begins = |opening: Opening| opening.dated || !opening.sure.is_empty();
-        self.idle.ask(line).is_some_and(begins) || !is_indented(line) && mention(line).is_some()
+        self.idle.ask(line).is_some_and(|opening| opening.dated || opening.heads) || mention(line).is_some()
     }
 }
 
@@ -434,7 +420,12 @@ impl Gate {
         for (index, language) in languages.iter().enumerate() {
             for rule in table(*language).rules.iter().filter(|rule| rule.from.contains(&from)) {
                 patterns.extend(rule.pattern);
-                opens.push(Opens::Language { index, to: rule.to.bit(), proof: rule.proof });
+                opens.push(Opens::Language {
+                    index,
+                    to: rule.to.bit(),
+                    proof: rule.proof,
+                    wordy: table(*language).rules.iter().any(|other| other.is_text_from(rule.to)),
+                });
             }
         }
         let automaton = Automaton::new(&patterns).map_err(|message| built_in("heads", message))?;
@@ -455,44 +446,6 @@ impl Gate {
         }
         Some(opening)
     }
-}
-
-impl Compiled {
-    fn new(pattern: &Pattern) -> Result<Self, RulesError> {
-        let compile = |key, text: &Option<String>| {
-            text.as_deref().map(|text| regex(&pattern.name, key, text)).transpose()
-        };
-        let mut compiled = Self {
-            name: pattern.name.as_str().into(),
-            start: compile("start", &pattern.start)?,
-            continuation: compile("continue", &pattern.continuation)?,
-        };
-        if compiled.start.is_none() && compiled.continuation.is_none() {
-            if pattern.name != Pattern::DATED {
-                let message = "needs 'start' or 'continue'".to_owned();
-                return Err(RulesError { pattern: pattern.name.clone(), key: "", position: None, message });
-            }
-            compiled.start = Some(regex(&pattern.name, "start", head::DATED_START)?);
-        }
-        Ok(compiled)
-    }
-
-    fn starts(&self, line: &[u8]) -> bool {
-        self.start.as_ref().is_some_and(|start| start.is_match(line))
-    }
-}
-
-fn regex(pattern: &str, key: &'static str, text: &str) -> Result<Regex, RulesError> {
-    let wrong = |position, message| RulesError { pattern: pattern.to_owned(), key, position, message };
-    match regex_syntax::ast::parse::Parser::new().parse(text) {
-        Err(error) => Err(wrong(Some(error.span().start.column), error.kind().to_string())),
-        Ok(_) => Regex::new(text).map_err(|error| wrong(None, one_line(&error.to_string()))),
-    }
-}
-
-/// The last line of what the library says, which holds the reason without the drawing above it.
-fn one_line(message: &str) -> String {
-    message.lines().last().unwrap_or(message).trim_start_matches("error: ").to_owned()
 }
 
 /// The built-in tables are tested to compile; should they not, the error says which.

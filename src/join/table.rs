@@ -50,6 +50,13 @@ pub(super) struct Rule {
     pub(super) proof: Proof,
 }
 
+impl Rule {
+    /// Whether any line of a message may follow in a state.
+    pub(super) fn is_text_from(&self, state: State) -> bool {
+        self.pattern.is_none() && self.from.contains(&state)
+    }
+}
+
 /// A line that surely belongs.
 pub(super) const fn sure(from: &'static [State], pattern: &'static str, to: State) -> Rule {
     Rule { from, pattern: Some(pattern), to, proof: Proof::Sure }
