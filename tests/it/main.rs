@@ -14,5 +14,6 @@ mod http;
 mod kubelet;
 mod logs;
 mod node;
+mod stories;
 mod support;
 mod traces;
