@@ -99,6 +99,15 @@ impl Agent {
         kill_process(pid, signal).expect("the agent is ours to signal");
     }
 
+    /// Runs once to the end of all files, with more arguments and a `data_dir` of its own; gives what it printed.
+    pub async fn run_once(&self, arguments: &[&str]) -> String {
+        let mut command = tokio::process::Command::from(self.command());
+        command.arg("--once").args(arguments).env("DATA", self.folder.path().join("once"));
+        let output = command.stdout(Stdio::piped()).output().await.expect("the agent runs");
+        assert!(output.status.success(), "{}", self.log());
+        String::from_utf8(output.stdout).expect("UTF-8 on standard output")
+    }
+
     /// Waits until the process ends.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("an agent that runs");
@@ -111,10 +120,15 @@ impl Agent {
         }
     }
 
+    /// Asks its HTTP for a path: status and text; `None` when there is no answer.
+    pub async fn answer(&self, path: &str) -> Option<(u16, String)> {
+        let response = self.client.get(format!("http://{}{path}", self.address)).send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    }
+
     /// Asks its HTTP for a path; `None` when there is no answer, or one of another status than 200.
     pub async fn get(&self, path: &str) -> Option<String> {
-        let response = self.client.get(format!("http://{}{path}", self.address)).send().await.ok()?;
-        if response.status().is_success() { response.text().await.ok() } else { None }
+        self.answer(path).await.and_then(|(status, text)| (status == 200).then_some(text))
     }
 
     /// `/status`.
