@@ -1,21 +1,28 @@
 //! `skidder run`: the agent.
 
 use std::future::Future;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use super::pretty::{Pretty, PrettySubject};
+use super::pretty::{Pretty, PrettySubject, Totals};
 use super::{Color, Failure, RunArgs, RunOutput, environment};
 use crate::config::{Config, LogFormat, Output, StdoutFormat};
 use crate::discover::Found;
+use crate::enrich::workload;
 use crate::event::{Event, Origin, PodMeta};
 use crate::observe::log;
 use crate::pipeline::reader::Course;
 use crate::pipeline::shipping::Printer;
 use crate::pipeline::{self, Options, RunError};
 
-/// Runs until a signal ends it.
+/// How wide the line of totals may be: a terminal of today.
+const TOTALS_WIDTH: usize = 100;
+
+/// Runs until a signal ends it, or to the end of what is there.
 ///
 /// # Errors
 /// What the configuration, the `data_dir`, the address to listen on or standard output refuse.
@@ -32,13 +39,26 @@ pub fn execute(args: &RunArgs) -> Result<(), Failure> {
     log::start(config.log.level.name(), format).map_err(|error| Failure::Wrong(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("starting the runtime: {error}")))?;
-    let printer = printer(&config);
+    let (begun, totals) = (Instant::now(), Arc::default());
+    let printer = printer(&config, &totals);
     let options = Options { printer, course: if args.once { Course::ToEnd } else { Course::Follow } };
     runtime.block_on(async {
         let stopped =
             stop_signals().map_err(|error| Failure::Failed(format!("waiting for signals: {error}")))?;
         pipeline::run(config, options, stopped).await.map_err(failure)
-    })
+    })?;
+    conclude(&totals, begun)
+}
+
+/// The line of totals below what was shown for reading; none where nothing was.
+fn conclude(totals: &Mutex<Totals>, begun: Instant) -> Result<(), Failure> {
+    let totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let mut out = vec![b'\n'];
+    totals.render(begun.elapsed(), TOTALS_WIDTH, Color::Auto.is_on(), &mut out);
+    Ok(std::io::stdout().write_all(&out)?)
 }
 
 fn failure(error: RunError) -> Failure {
@@ -71,11 +91,13 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// How standard output shows events, where they are for reading.
-fn printer(config: &Config) -> Option<Box<dyn Printer>> {
+/// How standard output shows events, where they are for reading; `totals` counts it.
+fn printer(config: &Config, totals: &Arc<Mutex<Totals>>) -> Option<Box<dyn Printer>> {
     let Output::Stdout(stdout) = &config.output else { return None };
     match stdout.format {
-        StdoutFormat::Pretty => Some(Box::new(Pretty::new(Color::Auto.is_on()))),
+        StdoutFormat::Pretty => {
+            Some(Box::new(Shown { pretty: Pretty::new(Color::Auto.is_on()), totals: Arc::clone(totals) }))
+        }
         StdoutFormat::Raw => Some(Box::new(Raw)),
         StdoutFormat::Json | StdoutFormat::Bulk => None,
     }
@@ -91,13 +113,25 @@ impl Printer for Raw {
     }
 }
 
-impl Printer for Pretty {
-    fn print(&mut self, found: &Found, _: Option<&PodMeta>, event: &Event<'_>, out: &mut Vec<u8>) {
+/// For reading, and counted.
+struct Shown {
+    pretty: Pretty,
+    /// Shared with who prints them at the end.
+    totals: Arc<Mutex<Totals>>,
+}
+
+impl Printer for Shown {
+    fn print(&mut self, found: &Found, pod: Option<&PodMeta>, event: &Event<'_>, out: &mut Vec<u8>) {
         let path = found.shown.to_string_lossy();
-        let (namespace, pod, container) = match &found.origin {
+        let (namespace, name, container) = match &found.origin {
             Origin::Pod { namespace, pod, container, .. } => (&**namespace, &**pod, &**container),
             Origin::Docker { .. } | Origin::File => ("", "", ""),
         };
-        self.render(&PrettySubject { namespace, pod, container, path: &path }, event, out);
+        let subject = PrettySubject { namespace, pod: name, container, path: &path };
+        if let Some(outermost) = pod.and_then(|pod| workload::of(pod).pop()) {
+            self.pretty.introduce(&subject, outermost.kind(), outermost.name(), out);
+        }
+        self.pretty.render(&subject, event, out);
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).count(&subject, event);
     }
 }

@@ -21,6 +21,32 @@ pub enum Workload<'a> {
     },
 }
 
+impl<'a> Workload<'a> {
+    /// Its kind as Kubernetes spells it.
+    pub fn kind(&self) -> &'a str {
+        match *self {
+            Self::Known { field, .. } => match field {
+                "replicaset" => "ReplicaSet",
+                "deployment" => "Deployment",
+                "statefulset" => "StatefulSet",
+                "daemonset" => "DaemonSet",
+                "replicationcontroller" => "ReplicationController",
+                "job" => "Job",
+                "cronjob" => "CronJob",
+                other => other,
+            },
+            Self::Custom { kind, .. } => kind,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'a str {
+        match *self {
+            Self::Known { name, .. } | Self::Custom { name, .. } => name,
+        }
+    }
+}
+
 /// The workloads of a pod, from the nearest to the outermost: a ReplicaSet and then its Deployment.
 pub fn of(pod: &PodMeta) -> Vec<Workload<'_>> {
     let Some((kind, name)) = &pod.owner else { return Vec::new() };

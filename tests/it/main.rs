@@ -9,6 +9,7 @@ mod answers;
 mod checkpoint;
 mod configuration;
 mod delivery;
+mod demo;
 mod elasticsearch;
 mod http;
 mod kubelet;
