@@ -7,8 +7,6 @@ SHELL := bash
 # Where rustup puts it, for shells that have not been opened anew since.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-# The agent's own pipeline over the sample logs of a node, printed; from their start each time.
-DEMO := rm -rf target/demo && ./target/release/skidder run --config config/demo.yaml --output stdout
 # The servers that the tests talk to: folders of tests/elasticsearch.
 SERVERS := 8 8-security 9 opensearch-2
 # How long `make torture` runs.
@@ -19,7 +17,10 @@ help: ## lists this
 
 demo: cargo compiler ## builds, then shows a node's logs as they would be shipped
 	@cargo build --release --bin skidder
-	@$(DEMO)
+	@rm -rf target/demo
+	@./target/release/skidder run --once --config config/demo.yaml
+	@printf '\n%s\n' 'The same into an Elasticsearch:'
+	@sed -n 's/^#   /    /p' config/demo.yaml
 
 test: cargo compiler ## runs all tests, with a real Elasticsearch on this machine
 	@[[ -n "$${SKIDDER_TEST_ELASTICSEARCH:-}" ]] || for server in $(SERVERS); do tests/elasticsearch/fetch $$server >/dev/null; done

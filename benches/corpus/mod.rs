@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+pub mod node;
+
 use std::fmt::Write as _;
 
 use skidder::event::time;

@@ -16,7 +16,6 @@ Examples:
 
 Signals:
   SIGTERM, SIGINT   end within shutdown.timeout; a second one at once
-  SIGHUP            read the configuration again; a wrong one changes nothing
 
 Environment:
   SKIDDER_CONFIG, SKIDDER_LOG, NODE_NAME, NODE_IP, and what the configuration names as ${NAME}

@@ -1,20 +1,29 @@
 //! `skidder run`: the agent.
 
 use std::future::Future;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
-use super::pretty::Pretty;
-use super::printer::Raw;
+use super::pretty::{Pretty, Totals};
+use super::printer::{Raw, subject};
 use super::{Color, Failure, RunArgs, RunOutput, environment};
 use crate::config::{Config, LogFormat, Output, StdoutFormat};
+use crate::discover::Found;
+use crate::event::{Event, PodMeta};
 use crate::observe::log;
 use crate::pipeline::reader::Course;
 use crate::pipeline::shipping::Printer;
 use crate::pipeline::{self, Options, RunError};
 
-/// Runs until a signal ends it.
+/// How wide the line of totals may be: a terminal of today.
+const TOTALS_WIDTH: usize = 100;
+
+/// Runs until a signal ends it, or to the end of what is there.
 ///
 /// # Errors
 /// What the configuration, the `data_dir`, the address to listen on or standard output refuse.
@@ -29,15 +38,38 @@ pub fn execute(args: &RunArgs) -> Result<(), Failure> {
         LogFormat::Json => log::Format::Json,
     };
     log::start(config.log.level.name(), format).map_err(|error| Failure::Wrong(error.to_string()))?;
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("starting the runtime: {error}")))?;
-    let printer = printer(&config);
+    let (begun, totals) = (Instant::now(), Arc::default());
+    let printer = printer(&config, &totals);
     let options = Options { printer, course: if args.once { Course::ToEnd } else { Course::Follow } };
     runtime.block_on(async {
         let stopped =
             stop_signals().map_err(|error| Failure::Failed(format!("waiting for signals: {error}")))?;
         pipeline::run(config, options, stopped).await.map_err(failure)
-    })
+    })?;
+    conclude(&totals, begun)
+}
+
+/// A file is held open for each container and each of its rotated files that is not read yet: as many as the system
+/// lets us have, not only as many as it gives unasked.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        warn!("raising the limit of open files: {error}");
+    }
+}
+
+/// The line of totals below what was shown for reading; none where nothing was.
+fn conclude(totals: &Mutex<Totals>, begun: Instant) -> Result<(), Failure> {
+    let totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let mut out = vec![b'\n'];
+    totals.render(begun.elapsed(), TOTALS_WIDTH, Color::Auto.is_on(), &mut out);
+    Ok(std::io::stdout().write_all(&out)?)
 }
 
 fn failure(error: RunError) -> Failure {
@@ -52,10 +84,14 @@ fn failure(error: RunError) -> Failure {
 fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        let name = loop {
+            tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                _ = hang_up.recv() => warn!("SIGHUP changes nothing yet; restart to apply a new configuration"),
+            }
         };
         info!("ending after {name}; a second signal ends at once");
         tokio::spawn(async move {
@@ -70,12 +106,30 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// How standard output shows events, where they are for reading.
-fn printer(config: &Config) -> Option<Box<dyn Printer>> {
+/// How standard output shows events, where they are for reading; `totals` counts it.
+fn printer(config: &Config, totals: &Arc<Mutex<Totals>>) -> Option<Box<dyn Printer>> {
     let Output::Stdout(stdout) = &config.output else { return None };
     match stdout.format {
-        StdoutFormat::Pretty => Some(Box::new(Pretty::new(Color::Auto.is_on()))),
+        StdoutFormat::Pretty => {
+            Some(Box::new(Shown { pretty: Pretty::new(Color::Auto.is_on()), totals: Arc::clone(totals) }))
+        }
         StdoutFormat::Raw => Some(Box::new(Raw)),
         StdoutFormat::Json | StdoutFormat::Bulk => None,
+    }
+}
+
+/// For reading, and counted.
+struct Shown {
+    pretty: Pretty,
+    /// Shared with who prints them at the end.
+    totals: Arc<Mutex<Totals>>,
+}
+
+impl Printer for Shown {
+    fn print(&mut self, found: &Found, pod: Option<&PodMeta>, event: &Event<'_>, out: &mut Vec<u8>) {
+        self.pretty.print(found, pod, event, out);
+        let path = found.shown.to_string_lossy();
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.count(&subject(&found.origin, &path), event);
     }
 }

@@ -11,6 +11,7 @@ mod checkpoint;
 mod configuration;
 mod desk;
 
+mod demo;
 mod elasticsearch;
 mod http;
 mod kubelet;

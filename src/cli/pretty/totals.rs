@@ -41,6 +41,11 @@ impl Totals {
         self.bytes += event.bytes;
     }
 
+    /// Whether nothing was shown.
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
     /// Writes the totals after `elapsed`, folded between two figures where `width` columns do not hold them.
     pub fn render(&self, elapsed: Duration, width: usize, color: bool, out: &mut Vec<u8>) {
         let seconds = elapsed.as_secs_f64();
