@@ -89,7 +89,7 @@ fn counted(count: u64, noun: &str) -> String {
 }
 
 /// `273.4 KiB`.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     let mut value = count as f64;
     let mut unit = "B";
     for next in ["KiB", "MiB", "GiB", "TiB"] {
