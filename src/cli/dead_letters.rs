@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::args::DeadLettersAction;
-use super::pretty::bytes;
+use super::pretty::{bytes, counted};
 use super::{DeadLettersArgs, Failure, runtime};
 use crate::config::{Config, Env, Output};
 use crate::observe::{Metrics, log};
@@ -46,7 +46,12 @@ fn list(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     shown?;
     match count {
         0 => writeln!(out, "no dead letters")?,
-        _ => writeln!(out, "\n{}, whole in {}", number(count), data_dir.join("dead-letters").display())?,
+        _ => writeln!(
+            out,
+            "\n{}, whole in {}",
+            counted(count as u64, "dead letter"),
+            data_dir.join("dead-letters").display()
+        )?,
     }
     if spoilt > 0 {
         writeln!(
@@ -113,7 +118,11 @@ fn told(replayed: Replayed, out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "no dead letters")?;
         return Ok(out.flush()?);
     }
-    writeln!(out, "{} sent again", number(shipped + duplicates + refused + dropped))?;
+    writeln!(
+        out,
+        "{} sent again",
+        counted((shipped + duplicates + refused + dropped) as u64, "dead letter")
+    )?;
     for (count, what) in [
         (shipped, "stored now"),
         (duplicates, "stored before"),
@@ -141,8 +150,4 @@ fn purge(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         removed => writeln!(out, "{} of dead letters removed", bytes(removed))?,
     }
     Ok(out.flush()?)
-}
-
-fn number(count: usize) -> String {
-    if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") }
 }

@@ -8,6 +8,7 @@
 
 mod answers;
 mod checkpoint;
+mod commands;
 mod configuration;
 
 mod elasticsearch;

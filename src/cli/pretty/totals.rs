@@ -76,7 +76,7 @@ fn flush(line: &mut String, color: bool, out: &mut Vec<u8>) {
 }
 
 /// `1,172 events`, `1 event`.
-fn counted(count: u64, noun: &str) -> String {
+pub fn counted(count: u64, noun: &str) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.char_indices() {
