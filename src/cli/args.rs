@@ -250,7 +250,7 @@ Exit codes:
 
 /// What Elasticsearch refused for good: show it, send it again, remove it.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = DEAD_LETTERS_HELP)]
+#[command(after_help = DEAD_LETTERS_HELP, arg_required_else_help = false)]
 pub struct DeadLettersArgs {
     /// What to do with it
     #[command(subcommand)]

@@ -54,10 +54,8 @@ fn list(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         )?,
     }
     if spoilt > 0 {
-        writeln!(
-            out,
-            "{spoilt} lines there are no dead letters: a crash left them half, or somebody changed them"
-        )?;
+        let lines = counted(spoilt as u64, "line");
+        writeln!(out, "left out: {lines} of it that a crash cut or somebody changed")?;
     }
     Ok(out.flush()?)
 }

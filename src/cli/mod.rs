@@ -151,7 +151,7 @@ fn explain(error: &clap::Error) -> Result<(), Failure> {
             write!(io::stdout().lock(), "{}", error.render())?;
             Ok(())
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let what = "no command is given; write such as `skidder logs FILE`, and see `skidder --help`";
             Err(Failure::Wrong(what.into()))
         }

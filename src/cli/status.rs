@@ -77,18 +77,14 @@ fn show(page: &StatusPage, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "skidder {} ({}), running since {}", page.version, page.revision, second(&page.started))?;
     writeln!(out, "configuration {}", page.configuration.hash)?;
     health(page, out)?;
-    writeln!(out)?;
     for output in &page.outputs {
         show_output(output, out)?;
     }
-    writeln!(out)?;
-    writeln!(
-        out,
-        "{} acknowledged, {} to do, the oldest of it {:.0} s old",
-        bytes(page.bytes.acknowledged),
-        bytes(page.bytes.pending),
-        page.oldest_unshipped_seconds
-    )?;
+    write!(out, "{} acknowledged, {} to do", bytes(page.bytes.acknowledged), bytes(page.bytes.pending))?;
+    match page.bytes.pending {
+        0 => writeln!(out)?,
+        _ => writeln!(out, ", the oldest {:.0} s old", page.oldest_unshipped_seconds)?,
+    }
     show_files(&page.files, out)
 }
 

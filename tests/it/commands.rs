@@ -49,7 +49,7 @@ impl Terminal {
         let output = command.output().await.expect("the command runs");
         let code = output.status.code().expect("an exit code");
         let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).expect("UTF-8"));
-        self.said += &format!("$ skidder {words}\n{}exit {code}\n\n", said.concat());
+        self.said += &format!("$ skidder {words}\n{}exit {code}\n\n", timeless(&said.concat()));
         code
     }
 
@@ -71,6 +71,15 @@ impl Terminal {
             "{name} differs (SKIDDER_BLESS=1 accepts it):\n{said}\n--- expected:\n{expected}"
         );
     }
+}
+
+/// Lines of the log without their time.
+fn timeless(said: &str) -> String {
+    let line = |line: &str| match line.split_once("  WARN ") {
+        Some((_, rest)) => format!("TIME  WARN {rest}\n"),
+        None => format!("{line}\n"),
+    };
+    said.lines().map(line).collect()
 }
 
 fn shipping_to(url: &str) -> String {
@@ -131,7 +140,7 @@ async fn where_there_is_no_data_stream_nothing_is_installed() {
         "output: { elasticsearch: { urls: ['http://192.0.2.1:9200'], index: 'logstash-%Y.%m.%d' } }\n";
     let mut terminal = Terminal::new(index);
     fs::write(terminal.path().join("stdout.yaml"), "output: { stdout: {} }\n").expect("configuration");
-    fs::write(terminal.path().join("wrong.yaml"), "outptu: { stdout: {} }\n").expect("configuration");
+    fs::write(terminal.path().join("wrong.yaml"), "output: { elasticserch: {} }\n").expect("configuration");
     assert_eq!(terminal.run("setup").await, 0);
     assert_eq!(terminal.run("setup --print --config stdout.yaml").await, 0);
     assert_eq!(terminal.run("setup --config wrong.yaml").await, 2);

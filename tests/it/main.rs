@@ -16,6 +16,7 @@ mod http;
 mod kubelet;
 mod logs;
 mod node;
+mod security;
 mod support;
 mod torture;
 mod traces;
