@@ -126,7 +126,7 @@ fn told(replayed: Replayed, out: &mut dyn Write) -> Result<(), Failure> {
         (duplicates, "stored before"),
         (refused, "refused again, and kept"),
         (dropped, "refused again, and dropped as the folder is full"),
-        (spoilt, "lines that were no dead letters, removed"),
+        (spoilt, "unreadable, and removed"),
     ] {
         if count > 0 {
             writeln!(out, "{count:>7}  {what}")?;

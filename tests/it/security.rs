@@ -102,6 +102,12 @@ async fn a_password_and_a_key_in_both_forms() {
         agent.start().await;
         agent.until_metric(SHIPPED, 20.0).await;
         holds_each_line(&cluster, &stream, 20).await;
+        let (code, said) = agent.ask(&["setup"]).await;
+        assert_eq!(
+            (code, said.matches("unchanged").count()),
+            (Some(0), 2),
+            "the agent has set it up: {said}"
+        );
         assert!(agent.term().await.success());
         assert!(!agent.log().contains(&pair) && !agent.log().contains(&encoded));
     }
@@ -162,31 +168,43 @@ async fn an_authority_that_is_not_ours_gets_no_password() {
 async fn a_missing_privilege_is_named_and_waited_for() {
     let cluster = Elasticsearch::secured().await;
     let (dataset, stream) = dataset(&cluster, "privilege");
-    let role =
-        |privileges: Value| json!({ "indices": [{ "names": ["logs-*-*"], "privileges": privileges }] });
-    let name = dataset.as_str();
-    cluster.put(&format!("/_security/role/{name}"), &role(json!(["auto_configure"]))).await;
-    let user = json!({ "password": "secret-of-a-test", "roles": [name] });
-    assert!(cluster.put(&format!("/_security/user/{name}"), &user).await.status.is_success());
+    // The user, and its role, are called as the dataset.
+    let may_write = async |names: &str| {
+        let role = json!({ "indices": [
+            { "names": ["logs-*-*"], "privileges": ["auto_configure"] },
+            { "names": [names], "privileges": ["create_doc"] },
+        ] });
+        assert!(cluster.put(&format!("/_security/role/{dataset}"), &role).await.status.is_success());
+    };
+    let user = json!({ "password": "secret-of-a-test", "roles": [dataset] });
+    assert!(cluster.put(&format!("/_security/user/{dataset}"), &user).await.status.is_success());
+    let role = json!({ "indices": [{ "names": ["logs-*-*"], "privileges": ["auto_configure"] }] });
+    assert!(cluster.put(&format!("/_security/role/{dataset}"), &role).await.status.is_success());
     // Without the privilege for templates it goes on with what the cluster has.
     cluster.template(&stream, &json!({})).await;
 
     let node = wrote(50);
-    let access = format!("username: {name}, password: secret-of-a-test");
-    let mut agent = agent(&node, &cluster, name, &access, "");
+    let access = format!("username: {dataset}, password: secret-of-a-test");
+    let mut agent = agent(&node, &cluster, &dataset, &access, "");
     agent.start().await;
-    agent
-        .until("the privilege to be named", async || {
-            let error = agent.status().await["outputs"][0]["last_error"].to_string();
-            error.contains(&stream) && error.contains("create_doc")
-        })
-        .await;
+    let reasons = async || agent.status().await["not_ready"].to_string();
+    agent.until("the privilege to be named", async || reasons().await.contains("create_doc")).await;
     let (code, said) = agent.ask(&["setup"]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("manage_index_templates") && said.lines().count() == 1, "{said}");
     assert!(agent.log().contains("going on without"), "{}", agent.log());
 
-    cluster.put(&format!("/_security/role/{name}"), &role(json!(["auto_configure", "create_doc"]))).await;
+    // Another stream may be written to: now this one alone waits.
+    may_write("logs-another-default").await;
+    agent
+        .until("the stream to be named", async || {
+            let error = agent.status().await["outputs"][0]["last_error"].to_string();
+            error.contains(&format!("{stream}: 403")) && error.contains("create_doc")
+        })
+        .await;
+    agent.ready().await;
+
+    may_write("logs-*-*").await;
     agent.until_metric(SHIPPED, 50.0).await;
     holds_each_line(&cluster, &stream, 50).await;
 }
