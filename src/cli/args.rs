@@ -182,30 +182,74 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// Install the index template, or print it; running it again changes nothing.
+const SETUP_HELP: &str = "\
+The agent does this by itself before a data stream's first document, where its credentials allow it
+(the cluster privilege manage_index_templates) and `setup: false` does not forbid it. What a person
+made or changed is kept as it is, and so is a newer agent's. A data stream that already exists takes
+a new template at its next rollover: POST <data stream>/_rollover.
+
+Examples:
+  skidder setup --config skidder.yaml
+  skidder setup --print                    for Kibana's console, where another person may install it
+
+Exit codes:
+  0 done, also when nothing had to be   1 refused, or nobody there   2 wrong usage or configuration";
+
+/// Install the index templates, or print them; running it again changes nothing.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = SETUP_HELP)]
 pub struct SetupArgs {
     /// The configuration [default: $SKIDDER_CONFIG, else /etc/skidder/skidder.yaml]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// Print the template, install nothing
+    /// Print the templates as requests for Kibana's console, install nothing
     #[arg(long)]
     pub print: bool,
 }
 
+const STATUS_HELP: &str = "\
+LAG is what is not yet acknowledged of a container, read or not; READ is since the agent's start.
+Those furthest behind stand first.
+
+Examples:
+  skidder status                                       the agent on this machine
+  skidder status --url node-1:9605                     that of another
+  skidder status --json | jq '.files[0].lag_bytes'
+  kubectl exec daemonset/skidder -- skidder status     from outside, of one of its pods
+
+Exit codes:
+  0 it answered, ready or not   1 it did not   2 wrong usage";
+
 /// Show a running agent's state as a table.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = STATUS_HELP)]
 pub struct StatusArgs {
     /// Where the agent listens
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, default_value = "http://localhost:9605")]
     pub url: String,
-    /// Print JSON
+    /// Print it as the agent gave it, JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// What Elasticsearch refused for good.
+const DEAD_LETTERS_HELP: &str = "\
+A document becomes a dead letter when Elasticsearch refuses it, and refuses it again in a shape that
+nothing should be wrong with. They lie in data_dir/dead-letters, one JSON object a line, with time,
+target, reason and the document as it was first sent. The agent may run meanwhile.
+
+Examples:
+  skidder dead-letters list                what was refused, and why
+  skidder dead-letters replay              send it again, once the cause is mended
+  skidder dead-letters purge               remove it: its bytes are gone then
+
+A replay that is broken off loses nothing: the next one takes it up.
+
+Exit codes:
+  0 done   1 failed, or refused again   2 wrong usage or configuration";
+
+/// What Elasticsearch refused for good: show it, send it again, remove it.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = DEAD_LETTERS_HELP, arg_required_else_help = false)]
 pub struct DeadLettersArgs {
     /// What to do with it
     #[command(subcommand)]

@@ -4,12 +4,15 @@
 
 mod args;
 mod check;
+mod dead_letters;
 pub mod fields;
 pub mod level;
 pub mod logs;
 pub mod pretty;
 mod printer;
 mod run;
+mod setup;
+mod status;
 
 pub use args::{
     CheckArgs, Color, CompletionsArgs, DeadLettersArgs, LogsArgs, RunArgs, RunOutput, SetupArgs, StatusArgs,
@@ -41,6 +44,7 @@ Examples:
   skidder check --config skidder.yaml        validate a configuration, show what will be used
   skidder run --config skidder.yaml          ship
   skidder run --output stdout                show on standard output what would be shipped
+  skidder status                             ask the agent on this machine how far it is
 
 Environment:
   SKIDDER_CONFIG   the configuration file, where --config does not name it
@@ -60,13 +64,16 @@ struct Cli {
     command: Command,
 }
 
-/// The commands that work. `setup`, `status`, `dead-letters` and `test` have their arguments in `args`: each becomes
-/// a line here and one in [`Command::execute`] on the day that it does its work, not before.
+/// The commands that work. `test` has its arguments in `args`: it becomes a line here and one in
+/// [`Command::execute`] on the day that it does its work, not before.
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(RunArgs),
     Logs(Box<LogsArgs>),
     Check(CheckArgs),
+    Setup(SetupArgs),
+    Status(StatusArgs),
+    DeadLetters(DeadLettersArgs),
     Completions(CompletionsArgs),
 }
 
@@ -76,6 +83,9 @@ impl Command {
             Self::Run(args) => run::execute(&args),
             Self::Logs(args) => logs::execute(&args),
             Self::Check(args) => check::execute(&args, &environment, &mut io::stdout().lock()),
+            Self::Setup(args) => setup::execute(&args, &environment, &mut io::stdout().lock()),
+            Self::Status(args) => status::execute(&args, &mut io::stdout().lock()),
+            Self::DeadLetters(args) => dead_letters::execute(&args, &environment, &mut io::stdout().lock()),
             Self::Completions(args) => completions(&args, &mut io::stdout().lock()),
         }
     }
@@ -110,6 +120,12 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What runs the requests of a command that asks and ends.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Failed(format!("starting the runtime: {error}")))
+}
+
 /// A variable of the environment; one that is not UTF-8 is as good as none.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -139,7 +155,7 @@ fn explain(error: &clap::Error) -> Result<(), Failure> {
             write!(io::stdout().lock(), "{}", error.render())?;
             Ok(())
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let what = "no command is given; write such as `skidder logs FILE`, and see `skidder --help`";
             Err(Failure::Wrong(what.into()))
         }

@@ -53,6 +53,19 @@ impl Targets {
         Self { destination, pipeline: pipeline.unwrap_or_default(), datasets, made: HashMap::new() }
     }
 
+    /// The data streams that are known before any pod is, in the order of the file blocks; none for an index.
+    pub fn streams(&self) -> Vec<String> {
+        let Destination::DataStream { name, .. } = &self.destination else { return Vec::new() };
+        let mut streams = Vec::new();
+        for dataset in &self.datasets {
+            let stream = stream_name(name, dataset.as_deref());
+            if !streams.contains(&stream) {
+                streams.push(stream);
+            }
+        }
+        streams
+    }
+
     /// Where a source's documents go.
     pub fn route(&mut self, facts: &Facts<'_>) -> Route {
         let pipeline = facts.settings.pipeline.clone().unwrap_or_else(|| self.pipeline.clone());
@@ -174,6 +187,14 @@ mod tests {
         // The date is that of UTC, whatever the offset.
         assert_eq!(targets.resolve(&mut route, b"2026-11-23T00:30:00+01:00").name, "shop-2026.11.22");
         assert_eq!(targets.resolve(&mut route, b"2026-11-23T00:00:00Z").name, "shop-2026.11.23");
+    }
+
+    #[test]
+    fn each_stream_of_the_blocks_once() {
+        let destination = Destination::DataStream { name: DataStream::default(), retention: None };
+        let datasets = vec![Some("shop".into()), None, Some("shop".into())];
+        let streams = Targets::new(destination, None, datasets).streams();
+        assert_eq!(streams, ["logs-shop-default", "logs-kubernetes.container_logs-default"]);
     }
 
     #[test]

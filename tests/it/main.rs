@@ -8,6 +8,7 @@
 
 mod answers;
 mod checkpoint;
+mod commands;
 mod configuration;
 mod desk;
 
@@ -18,6 +19,7 @@ mod kubelet;
 mod logs;
 mod node;
 mod stories;
+mod security;
 mod support;
 mod torture;
 mod traces;

@@ -17,7 +17,7 @@ mod body;
 mod paint;
 mod totals;
 
-pub use totals::Totals;
+pub use totals::{Totals, bytes, counted};
 
 use std::collections::HashSet;
 

@@ -81,7 +81,7 @@ fn flush(line: &mut String, color: bool, out: &mut Vec<u8>) {
 }
 
 /// `1,172 events`, `1 event`.
-fn counted(count: u64, noun: &str) -> String {
+pub fn counted(count: u64, noun: &str) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.char_indices() {
@@ -94,7 +94,7 @@ fn counted(count: u64, noun: &str) -> String {
 }
 
 /// `273.4 KiB`.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     let mut value = count as f64;
     let mut unit = "B";
     for next in ["KiB", "MiB", "GiB", "TiB"] {

@@ -51,6 +51,11 @@ impl Agent {
         fs::rename(path.with_extension("new"), path).expect("configuration");
     }
 
+    /// The configuration as it was written last.
+    pub fn configuration(&self) -> String {
+        fs::read_to_string(self.folder.path().join("skidder.yaml")).expect("configuration")
+    }
+
     /// The agent's `data_dir`.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -64,6 +69,17 @@ impl Agent {
     /// All that it printed on standard output, over all its starts.
     pub fn printed(&self) -> String {
         fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
+    }
+
+    /// Runs another command, such as `setup`, with the agent's configuration and environment: its exit code, and what
+    /// it said.
+    pub async fn ask(&self, words: &[&str]) -> (Option<i32>, String) {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_skidder"));
+        command.args(words).env("SKIDDER_CONFIG", self.folder.path().join("skidder.yaml"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let output = command.stdin(Stdio::null()).output().await.expect("the command runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Starts the process and waits until its HTTP answers. It does not wait for `/readyz`: a second agent on the

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::{Client, Method, StatusCode};
@@ -55,7 +56,7 @@ impl Options {
 pub struct Elasticsearch {
     url: String,
     client: Client,
-    server: Option<Server>,
+    server: Option<Arc<Server>>,
 }
 
 /// What the server answered.
@@ -78,13 +79,21 @@ impl Elasticsearch {
         Self::at(url, None).await
     }
 
+    /// The server with security and TLS that the tests of this run share; started when first asked for.
+    pub async fn secured() -> Self {
+        static SECURED: OnceCell<Arc<Server>> = OnceCell::const_new();
+        let start = async || Arc::new(Server::start(Options::default().server("8-security").tls()).await);
+        let server = SECURED.get_or_init(start).await;
+        Self::at(server.url(), Some(Arc::clone(server))).await
+    }
+
     /// A server of the story's own, ended when it is dropped.
     pub async fn own(options: Options) -> Self {
-        let server = Server::start(options).await;
+        let server = Arc::new(Server::start(options).await);
         Self::at(server.url(), Some(server)).await
     }
 
-    async fn at(url: String, server: Option<Server>) -> Self {
+    async fn at(url: String, server: Option<Arc<Server>>) -> Self {
         let new = Self { url, client: http::client(), server };
         new.ready().await;
         new
@@ -117,7 +126,7 @@ impl Elasticsearch {
             (answer.status == StatusCode::OK).then_some(())
         });
         if healthy.await.is_none() {
-            let log = self.server.as_ref().map(Server::log).unwrap_or_default();
+            let log = self.server.as_deref().map(Server::log).unwrap_or_default();
             panic!("no healthy Elasticsearch at {} after {:?}\n{log}", self.url, wait::LIMIT);
         }
     }
@@ -197,15 +206,19 @@ impl Elasticsearch {
 
     /// Kills the story's own server as a power loss would.
     pub fn kill9(&mut self) {
-        self.server.as_mut().expect("only a server of one's own may be killed").end();
+        self.own_server().end();
     }
 
     /// Starts the story's own server again, at the same address and on the same data.
     pub async fn restart(&mut self) {
-        let server = self.server.as_mut().expect("only a server of one's own may be restarted");
+        let server = self.own_server();
         server.end();
         server.run().await;
         self.ready().await;
+    }
+
+    fn own_server(&mut self) -> &mut Server {
+        self.server.as_mut().and_then(Arc::get_mut).expect("only a server of one's own may be killed")
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
@@ -215,7 +228,7 @@ impl Elasticsearch {
 
     async fn try_send(&self, method: Method, path: &str, body: Option<String>) -> reqwest::Result<Answer> {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
-        if self.server.as_ref().is_some_and(Server::is_secure) {
+        if self.server.as_ref().is_some_and(|server| server.is_secure()) {
             request = request.basic_auth(SUPERUSER.0, Some(SUPERUSER.1));
         }
         if let Some(body) = body {
