@@ -139,8 +139,12 @@ impl Config {
         let named = found != Path::new(DEFAULT_FILE);
         let text = if named || found.exists() { read(&found)? } else { String::new() };
         let mut draft = Draft::parse(&text, &found.display().to_string())?;
-        draft.write_to_stdout();
-        draft.finish(env, Secrets::Ignore)
+        let shown = draft.write_to_stdout(env).map_err(|fault| fault.in_file(&draft.file))?;
+        let mut config = draft.finish(env, Secrets::Ignore)?;
+        if let Output::Stdout(stdout) = &mut config.output {
+            stdout.shown = Box::new(shown);
+        }
+        Ok(config)
     }
 
     /// Reads a configuration from its text; `file` is how errors name it. Secrets in files are not looked at.
@@ -200,9 +204,17 @@ impl Draft {
         Ok(Self { file: file.to_owned(), root })
     }
 
-    /// Puts `output: { stdout: … }` in place of the output.
-    fn write_to_stdout(&mut self) {
-        self.root.keep_only("output", "stdout");
+    /// Puts `output: { stdout: … }` in place of the output. Returns whose documents are shown then: of an
+    /// Elasticsearch what makes its documents, for how it is reached may not even be known here.
+    fn write_to_stdout(&mut self, env: &Env<'_>) -> Result<Elasticsearch, Fault> {
+        let output = self.root.keep_only("output", "stdout");
+        let elasticsearch = output.as_ref().and_then(|output| output.get("elasticsearch"));
+        let Some(mut shown) = elasticsearch.map(|entry| entry.value.clone()).filter(Node::is_mapping) else {
+            return Ok(Elasticsearch::default());
+        };
+        shown.retain(&Elasticsearch::OF_DOCUMENTS);
+        shown.try_map_scalars("output.elasticsearch", &mut |text| interpolate::fill(text, env))?;
+        Elasticsearch::deserialize(&shown).map_err(|fault| fault.under("output.elasticsearch"))
     }
 
     fn finish(mut self, env: &Env<'_>, secrets: Secrets) -> Result<Config, ConfigError> {
@@ -386,12 +398,19 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             Config::load_for_stdout(Some(&file), &bare)
         };
-        let stdout = |format| Output::Stdout(Stdout { format });
+        let stdout = |format| Output::Stdout(Stdout { format, ..Stdout::default() });
         let no_secret = "output: { elasticsearch: { api_key_file: /nowhere } }\ndata_dir: /x";
         assert!(Config::load(Some(&file), &bare).is_err());
         let config = load(no_secret).unwrap();
         assert_eq!((config.output, config.data_dir), (stdout(StdoutFormat::Json), "/x".into()));
         assert!(Config::load(Some(&file), &bare).unwrap_err().message.contains("/nowhere"));
+        let other =
+            load("output: { elasticsearch: { schema: fluentd, index: 'app-%Y', api_key: '${NO_KEY}' } }")
+                .unwrap();
+        let Output::Stdout(Stdout { shown, .. }) = other.output else { panic!("{:?}", other.output) };
+        assert!(matches!((shown.schema, &shown.destination), (Schema::Fluentd, Destination::Index(_))));
+        let wrong = load("output:\n  elasticsearch:\n    schema: fluent").unwrap_err();
+        assert_eq!((wrong.line, wrong.key.as_str()), (Some(3), "output.elasticsearch.schema"), "{wrong}");
         assert_eq!(load("output: { stdout: { format: raw } }").unwrap().output, stdout(StdoutFormat::Raw));
         assert_eq!(load("").unwrap().output, stdout(StdoutFormat::Json));
         assert_eq!(load("data_dri: /x").unwrap_err().line, Some(1));

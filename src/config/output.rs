@@ -26,6 +26,9 @@ pub enum Output {
 pub struct Stdout {
     /// How events look. Default: `json`.
     pub format: StdoutFormat,
+    /// Whose documents are shown: the output that standard output stands in for, all defaults for none.
+    #[serde(skip)]
+    pub shown: Box<Elasticsearch>,
 }
 
 /// How events look on standard output.
@@ -94,6 +97,9 @@ impl Default for Elasticsearch {
 }
 
 impl Elasticsearch {
+    /// The keys that decide on documents, their ids and where they belong, and not on how they get there.
+    pub(super) const OF_DOCUMENTS: [&str; 5] = ["data_stream", "index", "schema", "pipeline", "document_ids"];
+
     /// The files that must be there before anything is read: the key within `output.elasticsearch`, and the path.
     pub fn files(&self) -> Vec<(&'static str, &Path)> {
         let mut files = Vec::new();

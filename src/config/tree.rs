@@ -90,9 +90,9 @@ impl Node {
         }
     }
 
-    /// Under `key`, leaves nothing but what stands under `inner` there, or nothing.
-    pub fn keep_only(&mut self, key: &str, inner: &str) {
-        let Value::Map(entries) = &mut self.value else { return };
+    /// Under `key`, leaves nothing but what stands under `inner` there, or nothing. Returns what stood under `key`.
+    pub fn keep_only(&mut self, key: &str, inner: &str) -> Option<Self> {
+        let Value::Map(entries) = &mut self.value else { return None };
         let position = entries.iter().position(|entry| entry.key == key);
         let old = position.map(|position| entries.remove(position));
         let line = old.as_ref().map_or(1, |entry| entry.line);
@@ -100,6 +100,14 @@ impl Node {
         let kept = kept.unwrap_or_else(|| Entry { key: inner.to_owned(), line, value: Self::nothing(line) });
         let value = Self { line, value: Value::Map(vec![kept]) };
         entries.push(Entry { key: key.to_owned(), line, value });
+        old.map(|entry| entry.value)
+    }
+
+    /// Leaves the entries of these keys alone.
+    pub fn retain(&mut self, keys: &[&str]) {
+        if let Value::Map(entries) = &mut self.value {
+            entries.retain(|entry| keys.contains(&entry.key.as_str()));
+        }
     }
 
     /// Whether a path such as `files[0].time` was written.

@@ -147,6 +147,14 @@ pub fn annotations(config: &Config) -> Allowed {
     }
 }
 
+/// The output whose documents are made. Standard output shows those of another.
+fn documents_of(config: &Config) -> &config::Elasticsearch {
+    match &config.output {
+        config::Output::Elasticsearch(elasticsearch) => elasticsearch,
+        config::Output::Stdout(stdout) => &stdout.shown,
+    }
+}
+
 /// How documents look, in the order of the file blocks.
 ///
 /// # Errors
@@ -158,12 +166,9 @@ pub fn documents(config: &Config) -> Result<Vec<DocumentSettings>, SettingsError
     };
     let labels = names(&config.kubernetes.labels).map_err(wrong("kubernetes.labels"))?;
     let annotations = names(&config.kubernetes.annotations).map_err(wrong("kubernetes.annotations"))?;
-    let schema = match &config.output {
-        config::Output::Elasticsearch(elasticsearch) => match elasticsearch.schema {
-            config::Schema::Ecs => Schema::Ecs,
-            config::Schema::Fluentd => Schema::Fluentd,
-        },
-        config::Output::Stdout(_) => Schema::Ecs,
+    let schema = match documents_of(config).schema {
+        config::Schema::Ecs => Schema::Ecs,
+        config::Schema::Fluentd => Schema::Fluentd,
     };
     let json = match config.events.json {
         config::Json::Nested => JsonMode::Nested,
@@ -190,14 +195,8 @@ pub fn documents(config: &Config) -> Result<Vec<DocumentSettings>, SettingsError
 pub fn targets(config: &Config) -> Targets {
     let dataset = |block: &config::FileBlock| block.dataset.as_ref().map(|name| name.as_str().to_owned());
     let datasets = config.files.iter().map(dataset).collect();
-    let (destination, pipeline) = match &config.output {
-        config::Output::Elasticsearch(elasticsearch) => {
-            (elasticsearch.destination.clone(), elasticsearch.pipeline.clone())
-        }
-        // Documents name the data stream that they would go to.
-        config::Output::Stdout(_) => (config::Elasticsearch::default().destination, None),
-    };
-    Targets::new(destination, pipeline, datasets)
+    let config::Elasticsearch { destination, pipeline, .. } = documents_of(config);
+    Targets::new(destination.clone(), pipeline.clone(), datasets)
 }
 
 /// When batches are sealed.
@@ -208,7 +207,7 @@ pub fn batches(config: &Config) -> batch::Settings {
         }
         config::Output::Stdout(stdout) => {
             let layout = match stdout.format {
-                config::StdoutFormat::Bulk => batch::Layout::Bulk { document_ids: true },
+                config::StdoutFormat::Bulk => batch::Layout::Bulk { document_ids: stdout.shown.document_ids },
                 config::StdoutFormat::Json | config::StdoutFormat::Pretty | config::StdoutFormat::Raw => {
                     batch::Layout::Lines
                 }

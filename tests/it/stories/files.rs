@@ -10,7 +10,7 @@ fn configuration(node: &Node, include: &str, shelf: &Shelf) -> String {
     format!(
         "data_dir: ${{DATA}}\n\
          files: [{{ include: [\"{}/{include}\"] }}]\n\
-         multiline: {{ timeout: 200ms }}\n\
+         multiline: {{ timeout: 60s }}\n\
          kubernetes: {{ kubelet: {{ enabled: false }} }}\n\
          {}",
         node.path().display(),
