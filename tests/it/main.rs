@@ -9,9 +9,7 @@
 mod answers;
 mod checkpoint;
 mod configuration;
-mod delivery;
 mod desk;
-
 mod elasticsearch;
 mod http;
 mod kubelet;
