@@ -281,6 +281,7 @@ impl<O: Outlet> Reader<O> {
             }
         }
         self.look_up_waiting(now);
+        self.streams.retain(|id| self.sources.get(id).is_some_and(|source| source.chain.awaits_input()));
         for id in self.streams.clone() {
             self.wake_source(id);
         }

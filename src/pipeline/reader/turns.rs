@@ -81,12 +81,11 @@ impl<O: Outlet> Reader<O> {
         if to_end && !awaited {
             if source.chain.is_empty() {
                 source.finish(&mut self.outlet, now);
-                self.outlet.at_end(id);
-            } else {
-                // Nothing is waited for: what has no newline has none.
-                source.chain.close_all();
-                self.wake_source(id);
+                return self.outlet.at_end(id);
             }
+            // Nothing is waited for: what has no newline has none.
+            source.chain.close_all();
+            self.wake_source(id);
             return true;
         }
         if source.joiner.held().is_some() {
