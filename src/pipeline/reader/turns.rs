@@ -52,19 +52,19 @@ impl<O: Outlet> Reader<O> {
                     survey(source, &mut self.said_problems, now);
                     self.ready.push_back(id);
                 }
-                Turned::AtEnd => self.at_end(id),
+                Turned::AtEnd => self.at_end(id, now),
                 Turned::Failed(error) => {
                     if self.said_problems.insert(source.found.path.clone()) {
                         warn!("cannot read {}: {error}; it is tried again", source.found.path.display());
                     }
-                    self.at_end(id);
+                    self.at_end(id, now);
                 }
             }
         }
         worked
     }
 
-    pub(super) fn at_end(&mut self, id: SourceId) {
+    pub(super) fn at_end(&mut self, id: SourceId, now: Instant) {
         self.is_ready.remove(&id);
         let to_end = self.settings.course == Course::ToEnd || self.stop == Some(Stop::Drain);
         let Some(source) = self.sources.get_mut(&id) else { return };
@@ -72,6 +72,11 @@ impl<O: Outlet> Reader<O> {
             // Nothing is waited for: what has no newline has none.
             source.chain.close_all();
             self.wake_source(id);
+            return;
+        }
+        if self.settings.course == Course::ToEnd {
+            // Nothing will come: what is unfinished stands with the rest of its log, not after all others.
+            source.finish(&mut self.outlet, now);
             return;
         }
         if source.joiner.held().is_some() {
