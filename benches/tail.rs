@@ -58,9 +58,8 @@ fn tailing(criterion: &mut Criterion) {
     let log = corpus(Shape::Cri, LENGTH, 1);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let [plain, packed]: [PathBuf; 2] = ["plain", "packed"].map(|name| folder.path().join(name));
-    for folder in [&plain, &packed] {
-        fs::create_dir(folder).unwrap();
-    }
+    fs::create_dir(&plain).unwrap();
+    fs::create_dir(&packed).unwrap();
     fs::write(plain.join("0.log"), &log.bytes).unwrap();
     // A rotated generation, as the kubelet packs it, before a live one of nothing.
     let file = File::create(packed.join("0.log.20261122-100000.gz")).unwrap();

@@ -75,6 +75,10 @@ impl<O: Outlet> Reader<O> {
             }
             // Opened at once: its files may be unlinked in a moment.
             survey(source, &mut self.said_problems, now);
+            if self.settings.course == Course::ToEnd {
+                // What is there is all: nothing of the order of events is left to the clock.
+                source.chain.close_all();
+            }
         }
         self.await_metadata(id, now);
     }
