@@ -102,6 +102,9 @@ async fn a_password_and_a_key_in_both_forms() {
         agent.start().await;
         agent.until_metric(SHIPPED, 20.0).await;
         holds_each_line(&cluster, &stream, 20).await;
+        let (code, said) = agent.ask(&["status", "--url", agent.address()]).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("\nready\n") && said.contains("\nshop/web-1 "), "{said}");
         let (code, said) = agent.ask(&["setup"]).await;
         assert_eq!(
             (code, said.matches("unchanged").count()),

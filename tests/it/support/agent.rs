@@ -127,6 +127,11 @@ impl Agent {
         }
     }
 
+    /// Where its HTTP listens, `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks its HTTP for a path; `None` when there is no answer, or one of another status than 200.
     pub async fn get(&self, path: &str) -> Option<String> {
         let response = self.client.get(format!("http://{}{path}", self.address)).send().await.ok()?;
