@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::budget::Budget;
 use super::filters::{Filters, Refused, SourceFilters};
@@ -219,6 +219,10 @@ impl Outlet for Shipping {
     }
 
     fn lost(&mut self, source: SourceId, key: &SourceKey, loss: Loss) {
+        if loss.bytes == 0 {
+            info!(source = %key, reason = loss.reason, "the file that was read last is gone; whether it grew before that is not known");
+            return;
+        }
         warn!(source = %key, bytes = loss.bytes, reason = loss.reason, "bytes were gone before they were read");
         let reason = ReasonLabel { reason: loss.reason };
         self.ways.metrics.lost_bytes.get_or_create_owned(&reason).inc_by(loss.bytes);

@@ -46,6 +46,8 @@ impl Terminal {
         let mut command = Command::new(env!("CARGO_BIN_EXE_skidder"));
         command.args(words.split(' ')).current_dir(self.path()).stdin(Stdio::null());
         command.env_clear().env("NODE_NAME", "node-1").env("SKIDDER_CONFIG", "skidder.yaml");
+        // As in an image without any authority's certificate.
+        command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
         let output = command.output().await.expect("the command runs");
         let code = output.status.code().expect("an exit code");
         let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).expect("UTF-8"));
@@ -55,7 +57,7 @@ impl Terminal {
 
     /// Compares all that was said with `tests/data/golden/commands/<name>.txt`, or writes it when
     /// `SKIDDER_BLESS=1`.
-    fn is_as_agreed(mut self, name: &str) {
+    fn agreed(mut self, name: &str) {
         for (text, shown) in &self.names {
             self.said = self.said.replace(text, shown);
         }
@@ -102,14 +104,14 @@ async fn each_command_teaches() {
     for command in ["setup", "status", "dead-letters"] {
         terminal.run(&format!("{command} --help")).await;
     }
-    terminal.is_as_agreed("help");
+    terminal.agreed("help");
 }
 
 #[tokio::test]
 async fn templates_are_printed_without_asking_anybody() {
     let mut terminal = Terminal::new(&two_streams("http://192.0.2.1:9200"));
     assert_eq!(terminal.run("setup --print").await, 0);
-    terminal.is_as_agreed("setup-print");
+    terminal.agreed("setup-print");
 }
 
 #[tokio::test]
@@ -131,7 +133,7 @@ async fn templates_are_installed_once() {
     fake.model().templates.clear();
     fake.model().refuse_templates = Some(403);
     assert_eq!(terminal.run("setup").await, 1);
-    terminal.is_as_agreed("setup");
+    terminal.agreed("setup");
 }
 
 #[tokio::test]
@@ -144,7 +146,7 @@ async fn where_there_is_no_data_stream_nothing_is_installed() {
     assert_eq!(terminal.run("setup").await, 0);
     assert_eq!(terminal.run("setup --print --config stdout.yaml").await, 0);
     assert_eq!(terminal.run("setup --config wrong.yaml").await, 2);
-    terminal.is_as_agreed("setup-nothing");
+    terminal.agreed("setup-nothing");
 }
 
 /// A port of this machine where nobody listens.
@@ -233,7 +235,7 @@ async fn status_is_a_table_for_a_terminal() {
     assert_eq!(terminal.run(&format!("status --url {fresh}")).await, 0);
     let widest = terminal.said.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(80), "{widest:?} columns:\n{}", terminal.said);
-    terminal.is_as_agreed("status");
+    terminal.agreed("status");
 }
 
 #[tokio::test]
@@ -256,7 +258,7 @@ async fn who_is_no_agent_is_told_in_a_line() {
         assert_eq!(terminal.run(&format!("status --url http://{address}")).await, 1);
     }
     assert_eq!(terminal.run("status --url ftp://node-1").await, 2);
-    terminal.is_as_agreed("status-nobody");
+    terminal.agreed("status-nobody");
 }
 
 /// Three dead letters: of a pod, of a plain file, of the schema `fluentd`; and half a line.
@@ -316,7 +318,7 @@ async fn dead_letters_are_shown_sent_again_and_removed() {
     letters(terminal.path());
     assert_eq!(terminal.run("dead-letters purge").await, 0);
     assert_eq!(terminal.run("dead-letters list").await, 0);
-    terminal.is_as_agreed("dead-letters");
+    terminal.agreed("dead-letters");
 }
 
 #[tokio::test]
@@ -329,5 +331,5 @@ async fn dead_letters_stay_where_nobody_takes_them() {
     fs::write(terminal.path().join("stdout.yaml"), "output: { stdout: {} }\n").expect("configuration");
     assert_eq!(terminal.run("dead-letters replay --config stdout.yaml").await, 2);
     assert_eq!(terminal.run("dead-letters").await, 2);
-    terminal.is_as_agreed("dead-letters-nobody");
+    terminal.agreed("dead-letters-nobody");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::agent::Agent;
 use crate::support::elasticsearch::{Elasticsearch, Options, SUPERUSER};
@@ -102,6 +102,9 @@ async fn a_password_and_a_key_in_both_forms() {
         agent.start().await;
         agent.until_metric(SHIPPED, 20.0).await;
         holds_each_line(&cluster, &stream, 20).await;
+        let (code, said) = agent.ask(&["status", "--url", agent.address()]).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("\nready\n") && said.contains("\nshop/web-1 "), "{said}");
         let (code, said) = agent.ask(&["setup"]).await;
         assert_eq!(
             (code, said.matches("unchanged").count()),
@@ -239,6 +242,10 @@ async fn is_set_up(server: &'static str, flat: &str) {
         web.out(&json!({ "level": "error", "message": format!("page {line}"), "took": line }).to_string());
     }
     let mut agent = agent(&node, &cluster, &dataset, "compression: none", "");
+    // As Elasticsearch has one built in.
+    let built_in = json!({ "index_patterns": ["logs-*-*"], "data_stream": {}, "priority": 100,
+        "template": { "mappings": { "properties": { "kubernetes": { "type": "keyword" } } } } });
+    assert!(cluster.put("/_index_template/logs", &built_in).await.status.is_success());
     let (code, said) = agent.ask(&["setup"]).await;
     assert_eq!((code, said.matches("made;").count()), (Some(0), 2), "{said}");
     let (code, said) = agent.ask(&["setup"]).await;

@@ -142,6 +142,11 @@ impl Agent {
         Some((response.status().as_u16(), response.text().await.ok()?))
     }
 
+    /// Where its HTTP listens, `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks its HTTP for a path; `None` when there is no answer, or one of another status than 200.
     pub async fn get(&self, path: &str) -> Option<String> {
         self.answer(path).await.and_then(|(status, text)| (status == 200).then_some(text))
