@@ -142,7 +142,7 @@ impl Config {
         let shown = draft.write_to_stdout(env).map_err(|fault| fault.in_file(&draft.file))?;
         let mut config = draft.finish(env, Secrets::Ignore)?;
         if let Output::Stdout(stdout) = &mut config.output {
-            stdout.shown = Box::new(shown);
+            *stdout.shown = shown;
         }
         Ok(config)
     }

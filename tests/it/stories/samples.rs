@@ -188,16 +188,16 @@ async fn standard_output_shows_what_is_stored() {
     let events = usize::try_from(cart["events"].as_u64().expect("events")).expect("a small number");
     shelf.until_count(&agent, events).await;
     assert!(agent.term().await.success(), "{}", agent.log());
-    let stored: Vec<_> =
-        shelf.hits(&json!({ "match_all": {} })).await.iter().map(|hit| hit["_source"].clone()).collect();
+    let hits = shelf.hits(&json!({ "match_all": {} })).await;
+    let mut stored: Vec<_> = hits.iter().map(|hit| hit["_source"].clone()).collect();
 
     let printed = agent.run_once(&["--output", "stdout"]).await;
     let mut printed: Vec<Value> =
         printed.lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect();
-    printed.sort_by_cached_key(|document| document["@timestamp"].to_string());
+    for documents in [&mut printed, &mut stored] {
+        documents.sort_by_cached_key(|document| document["@timestamp"].to_string());
+    }
     assert_eq!(printed.len(), events);
-    let mut stored = stored;
-    stored.sort_by_cached_key(|document| document["@timestamp"].to_string());
     for (printed, stored) in printed.iter().zip(&stored) {
         assert_eq!(printed, stored);
     }
