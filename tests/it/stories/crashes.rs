@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use skidder::event::Stream;
 
-use super::{Counting, Shelf, assert_once, configuration};
+use super::{Counting, Shelf, configuration};
 use crate::support::agent::Agent;
 use crate::support::fake::{Behaviour, Fake};
 use crate::support::node::Node;
@@ -159,14 +159,5 @@ async fn a_trace_that_goes_on_after_it_was_given_out() {
         assert_eq!(messages[0], early.join("\n"), "it ends where it was cut: {messages:#?}");
         let lines: Vec<_> = messages.iter().flat_map(|message| message.lines()).map(str::to_owned).collect();
         assert_eq!(lines, [trace, vec!["the order is over".to_owned()]].concat());
-        assert_once(
-            &messages,
-            &messages
-                .iter()
-                .cloned()
-                .collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>(),
-        );
     }
 }

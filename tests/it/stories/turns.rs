@@ -18,8 +18,7 @@ async fn a_second_agent_waits_and_takes_over() {
     let (shelf, node) = (Shelf::shared("second").await, Node::new());
     let configuration = configuration(&node, "60s", &shelf.output());
     let mut first = Agent::new(&configuration);
-    let data = first.data().display().to_string();
-    let mut second = Agent::new(&configuration.replace("${DATA}", &data));
+    let mut second = Agent::new(&configuration).with("DATA", first.data());
     let mut web = Counting::new(&node, "web-1");
     web.write(500);
     first.start().await;
