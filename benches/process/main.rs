@@ -7,7 +7,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a bench that cannot go on ends; what it prints is a table"
+    clippy::disallowed_methods,
+    reason = "a bench that cannot go on ends; what it prints is a table; it looks at a process from time to time"
 )]
 
 use std::fs;
