@@ -26,8 +26,10 @@ test: cargo compiler ## runs all tests, with a real Elasticsearch on this machin
 	@[[ -n "$${SKIDDER_TEST_ELASTICSEARCH:-}" ]] || for server in $(SERVERS); do tests/elasticsearch/fetch $$server >/dev/null; done
 	@cargo test --no-fail-fast
 
-bench: cargo compiler ## measures each room and the whole path
-	@cargo bench
+bench: cargo compiler ## measures each room, the whole path, and the released process beside gzip
+	@cargo build --release --bin skidder
+	@install -D target/release/skidder target/bench/skidder
+	@SKIDDER_BENCH_BINARY=$(CURDIR)/target/bench/skidder cargo bench
 
 torture: cargo compiler ## kills, rotates and refuses at random: make torture SECONDS=600
 	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --test it torture -- --nocapture

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use skidder::checkpoint::{Keeper, Saved};
 use skidder::config::Config;
 use skidder::event::{Batch, Settled, Verdict};
@@ -39,8 +39,9 @@ struct Hauled {
     body_bytes: u64,
 }
 
-/// Reads the node to its end; what its batches hold is settled as soon as it comes.
-fn haul(config: &Config, pods: &Path) -> Hauled {
+/// A reader that has looked at nothing yet, and what settles its batches as soon as they come. The joining rules are
+/// compiled here: that is of a start, not of a byte.
+fn prepare(config: &Config, pods: &Path) -> (Reader<Shipping>, impl FnOnce() -> Hauled + Send + 'static) {
     let (wake, metrics) = (Arc::new(Wake::default()), Arc::new(Metrics::default()));
     let backlog = Backlog::new(&metrics, false);
     let budget = Arc::new(Budget::new(config.max_buffered_bytes as usize));
@@ -72,7 +73,7 @@ fn haul(config: &Config, pods: &Path) -> Hauled {
     let directory = Directory::recorded(recorded(pods).unwrap());
     let outlet = Shipping::new(shipping, ways);
     let reader = Reader::new(reading, directory, Saved::default(), outlet, Arc::clone(&wake), metrics);
-    let settling = thread::spawn(move || {
+    let settle = move || {
         let mut hauled = Hauled::default();
         while let Some(mut batch) = arriving.blocking_recv() {
             hauled.events += batch.items.len() as u64;
@@ -85,7 +86,13 @@ fn haul(config: &Config, pods: &Path) -> Hauled {
             wake.nudge();
         }
         hauled
-    });
+    };
+    (reader, settle)
+}
+
+/// Reads the node to its end.
+fn haul((reader, settle): (Reader<Shipping>, impl FnOnce() -> Hauled + Send + 'static)) -> Hauled {
+    let settling = thread::spawn(settle);
     drop(reader.run());
     settling.join().unwrap()
 }
@@ -102,9 +109,11 @@ fn pipeline(criterion: &mut Criterion) {
         let node = Node::new(containers, LENGTH).unwrap();
         let text = node.configuration(&format!("{events}\n{OUTPUT}"));
         let config = Config::parse(&text, "bench.yaml", &|_| None).unwrap();
-        assert_eq!(haul(&config, &pods).events, node.events, "no event is missing");
+        assert_eq!(haul(prepare(&config, &pods)).events, node.events, "no event is missing");
         group.throughput(Throughput::ElementsAndBytes { elements: node.events, bytes: node.bytes });
-        group.bench_function(name, |bencher| bencher.iter(|| haul(&config, &pods)));
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(|| prepare(&config, &pods), haul, BatchSize::PerIteration)
+        });
     }
     group.finish();
 }

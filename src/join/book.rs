@@ -38,6 +38,17 @@ struct Selection {
     patterns: Vec<usize>,
 }
 
+impl Selection {
+    /// The same, each named once and in one order.
+    fn sorted(mut self) -> Self {
+        self.languages.sort_unstable();
+        self.languages.dedup();
+        self.patterns.sort_unstable();
+        self.patterns.dedup();
+        self
+    }
+}
+
 /// The compiled globs of a [`Match`].
 #[derive(Debug)]
 struct Matcher {
@@ -53,7 +64,9 @@ impl RuleBook {
         Rules::compile(&Settings { languages: Vec::new(), ..settings.clone() })?;
         let matchers = settings.patterns.iter().map(Matcher::new).collect::<Result<_, _>>()?;
         let plain = Arc::new(Rules::compile(&Settings { patterns: Vec::new(), ..settings.clone() })?);
-        Ok(Self { settings, matchers, compiled: Mutex::default(), plain })
+        let selection = Selection { languages: settings.languages.clone(), patterns: Vec::new() }.sorted();
+        let compiled = Mutex::new(HashMap::from([(selection, Arc::clone(&plain))]));
+        Ok(Self { settings, matchers, compiled, plain })
     }
 
     /// The rules for a container's lines. `annotation` is the pod's `skidder.io/multiline`: names of languages or
@@ -114,11 +127,8 @@ impl RuleBook {
         own.or_else(|| (name == Pattern::DATED).then_some(self.settings.patterns.len()))
     }
 
-    fn rules(&self, mut selection: Selection) -> Result<Arc<Rules>, RulesError> {
-        selection.languages.sort_unstable();
-        selection.languages.dedup();
-        selection.patterns.sort_unstable();
-        selection.patterns.dedup();
+    fn rules(&self, selection: Selection) -> Result<Arc<Rules>, RulesError> {
+        let selection = selection.sorted();
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(rules) = compiled.get(&selection) {
             return Ok(Arc::clone(rules));
