@@ -128,7 +128,10 @@ fn watch(child: &mut Child) -> f64 {
             assert!(status.success(), "{status}");
             return peak as f64 / 1024.0;
         }
-        #[expect(clippy::disallowed_methods, reason = "a measuring process looks at another one now and then")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a measuring process looks at another one now and then"
+        )]
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -106,7 +106,10 @@ fn failed(step: &str, error: &io::Error) -> Failure {
 
 /// The configuration that an agent would have which does the same.
 fn config(args: &LogsArgs) -> Result<Config, Failure> {
-    let mut config = Config::with_output(Output::Stdout(Stdout { format: args.output, ..Stdout::default() }), &environment)?;
+    let mut config = Config::with_output(
+        Output::Stdout(Stdout { format: args.output, ..Stdout::default() }),
+        &environment,
+    )?;
     config.files.iter_mut().for_each(|block| block.format = args.format);
     config.multiline.languages = args.languages.clone();
     let rule = |pattern| PatternRule {
