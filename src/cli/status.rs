@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn long_names_keep_their_end() {
         assert_eq!(end("shop/web-1", 10), "shop/web-1");
-        assert_eq!(end("shop/web-12", 10), "…p/web-12");
+        assert_eq!(end("shop/web-12", 10), "…op/web-12");
         assert_eq!(end("é/é", 2), "…é");
     }
 
