@@ -18,7 +18,8 @@ use skidder::join::RuleBook;
 use skidder::observe::{Backlog, Metrics};
 use skidder::pipeline::budget::Budget;
 use skidder::pipeline::directory::Directory;
-use skidder::pipeline::reader::{Course, Reader, ReaderSettings};
+use skidder::pipeline::filters::Filters;
+use skidder::pipeline::reader::{Course, Reader, ReaderSettings, TURN_BYTES};
 use skidder::pipeline::shipping::{Rendering, Shipping, ShippingSettings, Ways};
 use skidder::pipeline::wake::Wake;
 use skidder::pipeline::{recorded, settings};
@@ -53,12 +54,14 @@ fn prepare(config: &Config, pods: &Path) -> (Reader<Shipping>, impl FnOnce() -> 
         budget: Arc::clone(&budget),
         spare_bodies,
         backlog: Arc::clone(&backlog),
+        metrics: Arc::clone(&metrics),
     };
     let shipping = ShippingSettings {
         batch: settings::batches(config),
         rendering: Rendering::Document,
         documents: settings::documents(config).unwrap(),
         targets: settings::targets(config),
+        filters: Filters::new(&config.events),
         targeted: true,
         held: StateHandle::default(),
     };
@@ -69,6 +72,7 @@ fn prepare(config: &Config, pods: &Path) -> (Reader<Shipping>, impl FnOnce() -> 
         rules: RuleBook::new(join).unwrap(),
         annotations: settings::annotations(config),
         course: Course::ToEnd,
+        turn_bytes: TURN_BYTES,
     };
     let directory = Directory::recorded(recorded(pods).unwrap());
     let outlet = Shipping::new(shipping, ways);

@@ -14,7 +14,7 @@
 
 pub mod budget;
 pub mod directory;
-mod filters;
+pub mod filters;
 pub mod outlet;
 pub mod reader;
 pub mod settings;
