@@ -293,7 +293,7 @@ fn each_command_teaches() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, words) in [
         (&["--help"][..], ["Examples:", "SKIDDER_CONFIG", "Exit codes:"]),
-        (&["run", "--help"], ["Examples:", "SIGHUP", "Exit codes:"]),
+        (&["run", "--help"], ["Examples:", "SIGTERM", "Exit codes:"]),
         (&["logs", "--help"], ["Examples:", "--kubelet", "Exit codes:"]),
         (&["check", "--help"], ["Examples:", "--json", "Exit codes:"]),
         (&["completions", "--help"], ["Examples:", "zsh", "fish"]),
