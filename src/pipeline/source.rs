@@ -197,7 +197,7 @@ impl Source {
         Passage {
             decoder: &mut self.decoder,
             joiner: &mut self.joiner,
-            into: Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now },
+            into: Handover { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now },
             read_at,
             lines: 0,
             malformed: 0,
@@ -250,14 +250,16 @@ impl Source {
 
     /// The end of the file: gives out what was silent for long enough.
     pub fn expire<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
-        let mut into = Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now };
+        let mut into =
+            Handover { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now };
         self.joiner.expire(now, &mut |event: &Event<'_>| into.event(event));
         self.mark(outlet, now);
     }
 
     /// The end of all: gives out what is unfinished.
     pub fn finish<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
-        let mut into = Into { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now };
+        let mut into =
+            Handover { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now };
         // More may be written after we are gone, so no end is one that the bytes have set.
         self.joiner.finish(&mut |event: &Event<'_>| into.event(&Event { end: End::Clock, ..*event }));
         self.mark(outlet, now);
@@ -341,7 +343,7 @@ fn sniff(decoder: &mut Decoder, sniffed: &mut Option<u32>, chain: &Chain, lines:
 struct Passage<'a, O> {
     decoder: &'a mut Decoder,
     joiner: &'a mut Joiner,
-    into: Into<'a, O>,
+    into: Handover<'a, O>,
     read_at: &'a [u8],
     lines: u64,
     malformed: u64,
@@ -359,7 +361,7 @@ impl<O: Outlet> Passage<'_, O> {
 }
 
 /// The way of an event into the outlet.
-struct Into<'a, O> {
+struct Handover<'a, O> {
     source: SourceId,
     keys: &'a Keys,
     key: &'a crate::event::SourceKey,
@@ -367,7 +369,7 @@ struct Into<'a, O> {
     now: Instant,
 }
 
-impl<O: Outlet> Into<'_, O> {
+impl<O: Outlet> Handover<'_, O> {
     #[inline]
     fn event(&mut self, event: &Event<'_>) {
         if event.end == End::Clock {

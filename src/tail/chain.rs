@@ -368,13 +368,10 @@ impl Chain {
     /// A name for a generation, from what it holds by now. Returns whether it has one.
     pub(super) fn name(&mut self, index: usize) -> io::Result<bool> {
         let Some(generation) = self.generations.get_mut(index) else { return Ok(false) };
-        let closed = generation.state == State::Closed;
-        let Some(name) = super::survey::name_of(&self.source, self.naming, generation, closed)? else {
-            return Ok(false);
-        };
+        let Some(name) = generation.find_name(&self.source, self.naming)? else { return Ok(false) };
         generation.name = Some(name);
         self.keys.insert(generation.ordinal, name.key);
-        self.records.push(super::survey::record(&self.source, generation, name));
+        self.records.push(generation.record(&self.source, name));
         Ok(true)
     }
 
@@ -386,10 +383,10 @@ impl Chain {
         if self.naming != Naming::Mark || !short || front.packed {
             return;
         }
-        if let Ok(head) = super::survey::head_of(front) {
+        if let Ok(head) = front.find_head() {
             let name = Name { head, ..name };
             front.name = Some(name);
-            self.records.push(super::survey::record(&self.source, front, name));
+            self.records.push(front.record(&self.source, name));
         }
     }
 

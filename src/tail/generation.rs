@@ -1,12 +1,13 @@
 //! One generation of a log: one file's life between two rotations.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::identity::Head;
+use super::identity::{Head, Naming, first_bytes, mint, name_from_first_line};
 use super::lines::Lines;
 use super::place::{Anchor, Filled, Place};
-use crate::event::{GenerationKey, Position, RawLine, Span};
+use crate::event::{GenerationKey, Position, RawLine, Record, SourceKey, Span};
 
 /// Where a generation is in its life.
 ///
@@ -130,16 +131,58 @@ impl Generation {
         self.name.map(|name| name.key)
     }
 
+    /// A name from what it holds by now; `None` while that does not suffice.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the system has no randomness for a mark.
+    pub fn find_name(&self, source: &SourceKey, naming: Naming) -> io::Result<Option<Name>> {
+        let Place::Plain(file) = &self.place else { return Ok(None) };
+        let mut first = first_bytes(file, false)?;
+        if first.is_empty() {
+            return Ok(None);
+        }
+        let head = Head::of(&first);
+        Ok(match naming {
+            Naming::Mark => Some(Name { key: mint()?, head }),
+            Naming::FirstLine => {
+                if self.state == State::Closed && !first.contains(&b'\n') {
+                    // All that there will ever be of it: the unfinished line is its first.
+                    first.push(b'\n');
+                }
+                name_from_first_line(source, &first).map(|key| Name { key, head })
+            }
+        })
+    }
+
+    /// The head of a plain file as it is by now.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no plain file.
+    pub fn find_head(&self) -> io::Result<Head> {
+        match &self.place {
+            Place::Plain(file) => Ok(Head::of(&first_bytes(file, false)?)),
+            Place::Forward(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// What the checkpoint is told of it.
+    pub fn record(&self, source: &SourceKey, name: Name) -> Record {
+        Record::Generation {
+            source: source.clone(),
+            key: name.key,
+            head_len: name.head.len,
+            head: name.head.hash,
+            device: self.device,
+            inode: self.inode,
+            start: self.offset,
+        }
+    }
+
     /// Reads the next lines. With `last`, nothing will ever be appended, so an unfinished line is whole.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn read<'b>(
-        &mut self,
-        buffer: &'b mut [u8],
-        max_line: usize,
-        last: bool,
-    ) -> std::io::Result<Got<'b>> {
+    pub fn read<'b>(&mut self, buffer: &'b mut [u8], max_line: usize, last: bool) -> io::Result<Got<'b>> {
         let (from, to, at_end) = match self.place.fill(self.offset, &self.anchor, buffer)? {
             Filled::Bytes { from, to, at_end } => (from, to, at_end),
             Filled::Truncated => return Ok(Got::Truncated),

@@ -12,7 +12,7 @@ use super::generation::{Generation, Name, State};
 use super::identity::{self, Head, Naming, first_bytes, mint, name_from_first_line};
 use super::place::{Anchor, Place};
 use super::resume::{Known, Reached, Resume, StartAt};
-use crate::event::{GenerationFile, Record, SourceKey};
+use crate::event::{GenerationFile, SourceKey};
 
 /// The folder has changed since it was listed: list it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Chain {
         self.end_resuming(&mut fresh);
         for generation in fresh {
             if let Some(name) = generation.name {
-                self.records.push(record(&self.source, &generation, name));
+                self.records.push(generation.record(&self.source, name));
             }
             self.append(generation);
         }
@@ -344,51 +344,5 @@ fn start_at_end(generation: &mut Generation) {
     let offset = memchr::memrchr(b'\n', &tail).map_or(from, |newline| from + newline as u64 + 1);
     if let Ok(anchor) = Anchor::read(file, offset) {
         (generation.offset, generation.anchor) = (offset, anchor);
-    }
-}
-
-/// A name from what the generation holds by now; `None` while that does not suffice.
-pub(super) fn name_of(
-    source: &SourceKey,
-    naming: Naming,
-    generation: &Generation,
-    closed: bool,
-) -> io::Result<Option<Name>> {
-    let Place::Plain(file) = &generation.place else { return Ok(None) };
-    let mut first = first_bytes(file, false)?;
-    if first.is_empty() {
-        return Ok(None);
-    }
-    let head = Head::of(&first);
-    Ok(match naming {
-        Naming::Mark => Some(Name { key: mint()?, head }),
-        Naming::FirstLine => {
-            if closed && !first.contains(&b'\n') {
-                // All that there will ever be of it: the unfinished line is its first.
-                first.push(b'\n');
-            }
-            name_from_first_line(source, &first).map(|key| Name { key, head })
-        }
-    })
-}
-
-/// The head of a plain file as it is by now.
-pub(super) fn head_of(generation: &Generation) -> io::Result<Head> {
-    match &generation.place {
-        Place::Plain(file) => Ok(Head::of(&first_bytes(file, false)?)),
-        Place::Forward(_) => Err(io::ErrorKind::Unsupported.into()),
-    }
-}
-
-/// What the checkpoint is told of a generation.
-pub(super) fn record(source: &SourceKey, generation: &Generation, name: Name) -> Record {
-    Record::Generation {
-        source: source.clone(),
-        key: name.key,
-        head_len: name.head.len,
-        head: name.head.hash,
-        device: generation.device,
-        inode: generation.inode,
-        start: generation.offset,
     }
 }
