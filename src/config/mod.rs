@@ -225,6 +225,10 @@ impl Draft {
     fn check(&mut self, env: &Env<'_>, secrets: Secrets) -> Result<Config, Fault> {
         self.root.try_map_scalars("", &mut |text| interpolate::fill(text, env))?;
         if self.root.get("output").is_none_or(|output| output.value.is_null()) && self.root.is_mapping() {
+            // It may be there under a misspelt name: what is wrong with the other keys is said first.
+            let mut others = self.root.clone();
+            others.keep_only("output", "stdout");
+            Config::deserialize(&others)?;
             let line = "output: { elasticsearch: { urls: [\"https://elasticsearch:9200\"] } }";
             return Err(Fault::new(format!("is missing; add the line `{line}`")).under("output"));
         }
