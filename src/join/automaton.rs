@@ -5,6 +5,8 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
+use super::work;
+
 /// Colours before what a pattern says, as loggers write them even where nobody sees them.
 const COLOURS: &str = r"(?:\x1b\[[0-9;]*m)*";
 
@@ -51,15 +53,17 @@ impl Automaton {
     #[inline]
     pub(super) fn walk(&self, line: &[u8], mut hit: impl FnMut(usize)) {
         let mut state = self.start;
-        for &byte in line {
+        for (at, &byte) in line.iter().enumerate() {
             state = self.dfa.next_state(state, byte);
             if self.dfa.is_special_state(state) {
                 if self.dfa.is_dead_state(state) {
+                    work::add(at + 1);
                     return;
                 }
                 self.hits(state, &mut hit);
             }
         }
+        work::add(line.len());
         self.hits(self.dfa.next_eoi_state(state), &mut hit);
     }
 

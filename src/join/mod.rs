@@ -24,6 +24,7 @@ mod pending;
 mod rules;
 mod settings;
 mod table;
+mod work;
 
 #[cfg(test)]
 mod tests;

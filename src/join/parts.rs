@@ -3,6 +3,7 @@
 use crate::event::{End, Line, Position};
 
 use super::pending::Whole;
+use super::work;
 
 /// The parts of one line. Empty until the first; buffers are kept.
 #[derive(Debug, Default)]
@@ -39,6 +40,7 @@ impl Parts {
         // After the first byte that was cut away nothing more is taken: what follows would stand at a wrong place.
         let room = if whole.truncated == 0 { max.saturating_sub(self.message.len()) } else { 0 };
         let kept = head(part.message, room);
+        work::add(kept.len());
         self.message.extend_from_slice(kept);
         whole.truncated += part.truncated + (part.message.len() - kept.len()) as u64;
         whole.bytes += part.bytes();

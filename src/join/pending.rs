@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::event::{End, Event, EventSink, Flags, Line, Position, Span, Stream};
 
 use super::rules::{Set, Why};
+use super::work;
 
 /// So many lines may wait for a sure one: the longest message (a statement, a list of violations) that is joined
 /// with the frames below it.
@@ -218,6 +219,7 @@ impl Pending {
         if !self.marks.is_empty() {
             self.text.push(b'\n');
         }
+        work::add(line.message.len() + line.time.len());
         let (text, time) = (self.text.len(), self.times.len());
         self.text.extend_from_slice(line.message);
         self.times.extend_from_slice(line.time);

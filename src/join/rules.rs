@@ -13,6 +13,7 @@ use super::languages::table;
 use super::patterns::{Compiled, RulesError};
 use super::settings::{Language, Settings};
 use super::table::{BLANK, HEAD, Mention, Proof, START, State};
+use super::work;
 
 /// The compiled rules, shared by all joiners that have the same selection.
 #[derive(Debug)]
@@ -94,7 +95,9 @@ pub(super) enum Next {
 #[derive(Debug)]
 struct Machine {
     language: Language,
-    automaton: Automaton,
+    patterns: Vec<&'static str>,
+    /// Built when a line first may be of the language: most nodes never see most of them.
+    automaton: OnceLock<Option<Automaton>>,
     /// By the automaton's pattern: from, to, proof.
     rules: Vec<Step>,
     /// From, to: any line of a message.
@@ -162,8 +165,7 @@ impl Rules {
         let mut chosen = settings.languages.clone();
         chosen.sort_unstable();
         chosen.dedup();
-        let languages =
-            chosen.iter().map(|language| Machine::of(*language)).collect::<Result<Vec<_>, _>>()?;
+        let languages = chosen.iter().map(|language| Machine::of(*language)).collect();
         let patterns = settings.patterns.iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             limits: Limits {
@@ -358,13 +360,13 @@ fn bits(states: &[State]) -> u32 {
 
 impl Machine {
     /// A language's machine. It is the same in all selections, so that each is compiled once in a process.
-    fn of(language: Language) -> Result<&'static Self, RulesError> {
-        static MACHINES: [OnceLock<Result<Machine, RulesError>>; Language::ALL.len()] =
+    fn of(language: Language) -> &'static Self {
+        static MACHINES: [OnceLock<Machine>; Language::ALL.len()] =
             [const { OnceLock::new() }; Language::ALL.len()];
-        MACHINES[language as usize].get_or_init(|| Self::new(language)).as_ref().map_err(Clone::clone)
+        MACHINES[language as usize].get_or_init(|| Self::new(language))
     }
 
-    fn new(language: Language) -> Result<Self, RulesError> {
+    fn new(language: Language) -> Self {
         let (mut patterns, mut rules, mut texts) = (Vec::new(), Vec::new(), Vec::new());
         for rule in table(language).rules {
             let from = bits(rule.from) & !(START.bit() | HEAD.bit());
@@ -377,8 +379,12 @@ impl Machine {
                 }
             }
         }
-        let automaton = Automaton::new(&patterns).map_err(|message| built_in(language.name(), message))?;
-        Ok(Self { language, automaton, rules, texts })
+        Self { language, patterns, automaton: OnceLock::new(), rules, texts }
+    }
+
+    /// The automaton of its patterns: there always is one, as they are constant and tested to compile.
+    fn automaton(&self) -> Option<&Automaton> {
+        self.automaton.get_or_init(|| Automaton::new(&self.patterns).ok()).as_ref()
     }
 
     /// Adds the states that a line leads to, sure and perhaps.
@@ -391,7 +397,8 @@ impl Machine {
     ) {
         let is_known = || held.clone().any(|other| place(other) == place(line));
         let is_repeated = || held.clone().any(|other| other == line);
-        self.automaton.walk(line, |pattern| {
+        let Some(automaton) = self.automaton() else { return };
+        automaton.walk(line, |pattern| {
             let rule = &self.rules[pattern];
             if rule.from & states != 0 {
                 match rule.proof {
@@ -408,6 +415,7 @@ impl Machine {
 
 /// The place that a line of Ruby's names: without the `from ` before it and the message after it.
 fn place(line: &[u8]) -> &[u8] {
+    work::add(line.len());
     let line = line.trim_ascii_start();
     let line = line.strip_prefix(b"from ").unwrap_or(line);
     memmem::find(line, b"': ").map_or(line, |quote| &line[..=quote])
@@ -458,9 +466,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_language_compiles() {
+        for language in Language::ALL {
+            assert_eq!(Automaton::new(&Machine::of(language).patterns).err(), None, "{}", language.name());
+        }
+    }
+
+    #[test]
     fn the_automata_stay_small() {
         let rules = Rules::compile(&Settings::default()).unwrap();
-        let machines: usize = rules.languages.iter().map(|machine| machine.automaton.memory()).sum();
+        let machines: usize =
+            rules.languages.iter().map(|machine| machine.automaton().unwrap().memory()).sum();
         let sizes = [rules.idle.automaton.memory(), rules.after_head.automaton.memory(), machines];
         assert!(sizes.iter().sum::<usize>() < 10 << 20, "{sizes:?} bytes");
     }

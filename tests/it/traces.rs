@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use skidder::event::{End, Event, Line, Position, Span, Stream};
 use skidder::join::{Joiner, Rules, Settings};
 
+mod blocks;
+
 static RULES: LazyLock<Arc<Rules>> =
     LazyLock::new(|| Arc::new(Rules::compile(&Settings::default()).expect("the built-in rules compile")));
 

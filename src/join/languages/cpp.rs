@@ -21,6 +21,8 @@ const RACED: State = State::own(14);
 const CLOSED: State = State::own(5);
 /// After `x.cpp:3:5: runtime error: …`.
 const UNDEFINED: State = State::own(6);
+/// After the bytes that such an error points at: a caret follows.
+const BYTES: State = State::own(15);
 /// Within what glibc prints of a broken heap.
 const GLIBC: State = State::own(7);
 /// Among frames as `backtrace_symbols` writes them.
@@ -70,11 +72,9 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[SUMMED], r"Shadow bytes around |Memory tags around ", REPORT),
         sure(&[REPORT, SUMMED], r"==\d+==\s?ABORTING", CLOSED),
         maybe(&[START], r"[^\s:]+:\d+:\d+: runtime error: ", UNDEFINED),
-        sure(
-            &[UNDEFINED],
-            r"    #\d+ |0x[0-9a-f]+: note: |(?: [0-9a-f]{2})+ |[ \t]+\^$|SUMMARY: UndefinedBehaviorSanitizer",
-            UNDEFINED,
-        ),
+        sure(&[UNDEFINED], r"    #\d+ |0x[0-9a-f]+: note: |SUMMARY: UndefinedBehaviorSanitizer", UNDEFINED),
+        sure(&[UNDEFINED], r"(?: [0-9a-f]{2})+ ", BYTES),
+        sure(&[BYTES], r"[ \t]+\^ *$", UNDEFINED),
         maybe(&[UNDEFINED], BLANK, UNDEFINED),
         // glibc.
         sure(

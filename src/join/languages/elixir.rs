@@ -29,7 +29,7 @@ const ACCOUNT: &str = r"Function: |    Args: |Args: |Last message(?: \(from |:| 
 
 /// The lines of Erlang's reports: what is said of a process, and terms that run over lines.
 const DETAIL: &str = concat!(
-    r"\*\* [A-Z{\[]|[ \t]{8,}[{\[(<#]|",
+    r"\*\* [A-Z{\[]|[ \t]{8,}(?:[{\[<#]|\([a-z]\w*(?: \d[^)]*)?\) )|",
     r"[ \t]+(?:crasher|initial[ _]call|pid|registered_name|exception (?:error|exit|throw)|in (?:function|call from)|ancestors|",
     r"message_queue_len|messages|links|dictionary|trap_exit|status|heap_size|stack_size|reductions|neighbours?|supervisor|",
     r"error_?[cC]ontext|reason|offender|started|process_label|current_(?:stacktrace|function)|nb_children|",

@@ -31,7 +31,7 @@ const QUOTED: State = State::own(11);
 const CLOSED: State = State::own(10);
 
 /// `main.(*Server).handle(0xc0000140a0, …)`, `created by main.f in goroutine 7`.
-const CALL: &str = r"[\w./~%@$-]+\.[^\s].*\)$|created by \S|panic\(|main\(|goexit";
+const CALL: &str = r"[\w./~%@$-]+\.[^\s:]*\(.*\)$|created by \S|panic\(|main\(|goexit";
 const PLACE: &str =
     r"[ \t]+[^\s].*:\d+(?: \+0x[0-9a-f]+)?(?: pc=| fp=|$)|[ \t]+\?\?:0|[ \t]+\S+\.(?:go|s|c|cgo1\.go):\d+";
 const GOROUTINE_HEAD: &str = r"goroutine \d+ (?:gp=\S+ )?(?:m=\S+ )?(?:mp=\S+ )?\[[A-Za-z]";
