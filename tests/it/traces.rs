@@ -373,11 +373,11 @@ fn no_trace_takes_an_ordinary_line_below_it() {
         .flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
         .collect();
     let mut wrong = Vec::new();
-    for (index, case) in cases().iter().enumerate() {
+    for case in &cases() {
         // .NET's console logger indents whatever belongs to a record by six blanks.
         let is_record = case.path.to_string_lossy().contains("dotnet/console-logger");
         let belongs = |line: &&String| is_record && line.starts_with("      ");
-        for line in lines.iter().skip(index % 7).step_by(7).filter(|line| !belongs(line)) {
+        for line in lines.iter().filter(|line| !belongs(line)) {
             let mut expected = case.events.clone();
             expected.push(line.clone());
             let mut log = Log::default();

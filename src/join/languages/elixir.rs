@@ -76,7 +76,11 @@ pub(in super::super) const TABLE: Table = Table {
             r"\*\* exception (?:error|exit|throw): |escript: exception (?:error|exit|throw): ",
             SHELL,
         ),
-        sure(&[SHELL], r" {4,}(?:in (?:function|call)|\*\*\* |\()", SHELL),
+        sure(
+            &[SHELL],
+            r" {4,}(?:in (?:function|call)|\*\*\* |\([a-z]\w*(?:\.erl, line \d|(?: \d[^)]*)?\) ))",
+            SHELL,
+        ),
         sure(
             &[START],
             r#"\{"init terminating in do_boot"|Runtime terminating during boot|init terminating in do_boot"#,

@@ -85,7 +85,7 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[START], r"(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?\[Recovery\] .* panic recovered:", RECOVERY),
         text(&[RECOVERY], RECOVERY),
         sure(&[RECOVERY], r"/\S+\.(?:go|s):\d+ \(0x[0-9a-f]+\)$", RECOVERY),
-        sure(&[RECOVERY], r"\t[^:]+: .", RECOVERY),
+        sure(&[RECOVERY], r"\t[^:]+: \S", RECOVERY),
         // The race detector.
         maybe(&[START], r"={18}$", RULE),
         sure(&[START, RULE], r"WARNING: DATA RACE$", RACE),

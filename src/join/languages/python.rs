@@ -24,6 +24,8 @@ const SYNTAX: State = State::own(6);
 const FIELDS: State = State::own(7);
 /// Within what SQLAlchemy adds to a driver's error.
 const STATEMENT: State = State::own(8);
+/// After the line of the statement that a database points into.
+const POINTED: State = State::own(13);
 /// Among the frames that faulthandler writes.
 const FAULT: State = State::own(9);
 /// Among the frames of `Call stack:` that logging writes of its own errors.
@@ -119,7 +121,9 @@ pub(in super::super) const TABLE: Table = Table {
         // SQLAlchemy: the database's details, the statement, a link.
         sure(&[FRAMES], r"sqlalchemy\.exc\.\w+: ", STATEMENT),
         sure(&[FRAMES], r"(?:psycopg2?|asyncpg|django\.db|psycopg2\.errors)\.[\w.]+: ", STATEMENT),
-        sure(&[STATEMENT], r"(?:DETAIL|HINT|CONTEXT|LINE \d+):?\s|\s+\^\s*$", STATEMENT),
+        sure(&[STATEMENT], r"(?:DETAIL|HINT|CONTEXT|LINE \d+):?\s", STATEMENT),
+        sure(&[STATEMENT], r"LINE \d+:\s", POINTED),
+        sure(&[POINTED], r"\s+\^\s*$", STATEMENT),
         maybe(&[STATEMENT], BLANK, STATEMENT),
         sure(&[STATEMENT], r"\[(?:SQL|parameters): |\(Background on this error at: ", STATEMENT),
         sure(
