@@ -47,6 +47,7 @@ fn broken_configurations_say_what_and_where() {
             "data_dir: /x\noutput:\n".into(),
             "skidder.yaml: output: is missing; add the line `output: { elasticsearch: { urls: [\"https://elasticsearch:9200\"] } }`",
         ),
+        ("outptu:\n  stdout:\n".into(), "skidder.yaml:1: outptu: no such key; did you mean `output`?"),
         ("- output\n".into(), "skidder.yaml:1: must be keys with values, and is a list"),
         (
             stdout("files:\n  - inclde: [\"/x\"]"),
