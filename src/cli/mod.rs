@@ -26,6 +26,7 @@ use std::sync::LazyLock;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::ConfigError;
 
@@ -124,6 +125,15 @@ impl From<io::Error> for Failure {
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::Failed(format!("starting the runtime: {error}")))
+}
+
+/// A file is held open for each container and each of its rotated files that is not read yet: as many as the system
+/// lets us have, not only as many as it gives unasked.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!("raising the limit of open files: {error}");
+    }
 }
 
 /// A variable of the environment; one that is not UTF-8 is as good as none.

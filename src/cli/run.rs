@@ -5,13 +5,12 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::pretty::{Pretty, Totals};
 use super::printer::{Raw, subject};
-use super::{Color, Failure, RunArgs, RunOutput, environment};
+use super::{Color, Failure, RunArgs, RunOutput, environment, raise_file_limit};
 use crate::config::{Config, LogFormat, Output, StdoutFormat};
 use crate::discover::Found;
 use crate::event::{Event, PodMeta};
@@ -50,15 +49,6 @@ pub fn execute(args: &RunArgs) -> Result<(), Failure> {
         pipeline::run(config, options, stopped).await.map_err(failure)
     })?;
     conclude(&totals, begun)
-}
-
-/// A file is held open for each container and each of its rotated files that is not read yet: as many as the system
-/// lets us have, not only as many as it gives unasked.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        warn!("raising the limit of open files: {error}");
-    }
 }
 
 /// The line of totals below what was shown for reading; none where nothing was.

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::enrich::{Pods, Wanted};
+use super::wake::Wake;
+use crate::enrich::{KubeletSettings, Pods, Wanted, kubelet};
 use crate::event::PodMeta;
+use crate::observe::Metrics;
 
 /// How long a pod that is listed is waited for until the kubelet has all of it: while it is pending its address and
 /// its containers' ids are missing.
@@ -25,11 +27,11 @@ pub enum Lookup {
 
 /// Answers of the kubelet. One writes, the reader looks.
 #[derive(Debug, Default)]
-pub struct Snapshot(Mutex<Arc<Pods>>);
+struct Snapshot(Mutex<Arc<Pods>>);
 
 impl Snapshot {
     /// Replaces the answer.
-    pub fn set(&self, pods: Arc<Pods>) {
+    fn set(&self, pods: Arc<Pods>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = pods;
     }
 
@@ -68,10 +70,24 @@ impl Directory {
         directory
     }
 
-    /// A kubelet that is asked: `snapshot` holds its last answer, `wanted` asks for more, and a pod is waited for
-    /// no longer than `wait`.
-    pub fn asking(snapshot: Arc<Snapshot>, wanted: Wanted, wait: Duration) -> Self {
-        Self { asked: Some(Asked { snapshot, wanted: Some(wanted), wait }), pods: Arc::default() }
+    /// A kubelet that is asked; a pod is waited for no longer than `wait`. The asking itself is the future: it goes on
+    /// until it is dropped, and rings `wake` when the answer has changed.
+    pub fn asking(
+        settings: KubeletSettings,
+        wait: Duration,
+        wake: &Arc<Wake>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (wanted, wishes) = kubelet::channel();
+        let snapshot = Arc::new(Snapshot::default());
+        let (published, bell) = (Arc::clone(&snapshot), Arc::clone(wake));
+        let publish = move |pods: Arc<Pods>| {
+            published.set(pods);
+            bell.metadata();
+        };
+        let directory =
+            Self { asked: Some(Asked { snapshot, wanted: Some(wanted), wait }), pods: Arc::default() };
+        (directory, kubelet::run(settings, wishes, publish, metrics))
     }
 
     /// Takes the last answer.

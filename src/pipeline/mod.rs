@@ -36,7 +36,7 @@ use tracing::{error, info, warn};
 
 use crate::checkpoint::{Keeper, Lock, LockError, News, Saved, Store, StoreError, gate};
 use crate::config::{Config, KubeletUrl, Output, ShutdownMode, StdoutFormat};
-use crate::enrich::{Pods, PodsError, kubelet};
+use crate::enrich::{Pods, PodsError};
 use crate::event::Settled;
 use crate::join::{RuleBook, RulesError};
 use crate::observe::{
@@ -46,7 +46,7 @@ use crate::observe::{
 use crate::ship::{elasticsearch, stdout};
 
 use budget::Budget;
-use directory::{Directory, Snapshot};
+use directory::Directory;
 use filters::Filters;
 use reader::{Course, Reader, ReaderSettings};
 use settings::SettingsError;
@@ -296,15 +296,9 @@ impl Agent {
             }
             return Ok((Directory::none(), tokio::spawn(async {})));
         };
-        let (wanted, wishes) = kubelet::channel();
-        let snapshot = Arc::new(Snapshot::default());
-        let (published, bell) = (Arc::clone(&snapshot), Arc::clone(wake));
-        let publish = move |pods: Arc<Pods>| {
-            published.set(pods);
-            bell.metadata();
-        };
-        let asking = tokio::spawn(kubelet::run(settings, wishes, publish, Arc::clone(&self.metrics)));
-        Ok((Directory::asking(snapshot, wanted, self.config.kubernetes.wait), asking))
+        let wait = self.config.kubernetes.wait;
+        let (directory, asking) = Directory::asking(settings, wait, wake, Arc::clone(&self.metrics));
+        Ok((directory, tokio::spawn(asking)))
     }
 
     fn reader(&self, course: Course) -> Result<ReaderSettings, RunError> {

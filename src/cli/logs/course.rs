@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -22,14 +21,13 @@ use super::view::View;
 use crate::checkpoint::Saved;
 use crate::cli::pretty::Pretty;
 use crate::cli::printer::subject;
-use crate::cli::{Failure, LogsArgs, environment};
+use crate::cli::{Failure, LogsArgs, environment, raise_file_limit};
 use crate::config::{Config, KubeletUrl, Output, PatternRule, Rule, Selector, Stdout};
 use crate::discover::{Found, Globs, PathGlob, Scanner};
-use crate::enrich::{Pods, kubelet};
 use crate::event::{Origin, SourceKey};
 use crate::join::RuleBook;
 use crate::observe::{Metrics, log};
-use crate::pipeline::directory::{Directory, Snapshot};
+use crate::pipeline::directory::Directory;
 use crate::pipeline::reader::{Course, Reader, ReaderSettings, TURN_BYTES};
 use crate::pipeline::wake::{Stop, Wake};
 use crate::pipeline::{RunError, recorded, settings};
@@ -123,13 +121,6 @@ fn config(args: &LogsArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Opening all that a node has takes more files than a shell allows by default.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    // Where that is refused, the file that is too many is named.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-}
-
 /// Who tells of pods: the kubelet, a recorded answer, or nobody.
 fn directory(config: &Config, wake: &Arc<Wake>) -> Result<Directory, Failure> {
     if let Some(KubeletUrl::File(path)) = &config.kubernetes.kubelet.url {
@@ -143,15 +134,9 @@ fn directory(config: &Config, wake: &Arc<Wake>) -> Result<Directory, Failure> {
     }
     let Some(mut settings) = settings::kubelet(config) else { return Ok(Directory::none()) };
     settings.memory = None;
-    let (wanted, wishes) = kubelet::channel();
-    let snapshot = Arc::new(Snapshot::default());
-    let (published, bell) = (Arc::clone(&snapshot), Arc::clone(wake));
-    let publish = move |pods: Arc<Pods>| {
-        published.set(pods);
-        bell.metadata();
-    };
-    tokio::spawn(kubelet::run(settings, wishes, publish, Arc::new(Metrics::default())));
-    Ok(Directory::asking(snapshot, wanted, KUBELET_WAIT))
+    let (directory, asking) = Directory::asking(settings, KUBELET_WAIT, wake, Arc::new(Metrics::default()));
+    tokio::spawn(asking);
+    Ok(directory)
 }
 
 /// How the reader goes about it. What is followed is found by globs; what is read to its end is what the plan names.
