@@ -18,9 +18,10 @@ impl<O: Outlet> Reader<O> {
     pub(super) fn take_turns(&mut self, now: Instant) -> bool {
         let mut worked = false;
         let read_at = time::rfc3339(wall_nanos());
+        // What is held is held by sources at their end or by those whose turn comes.
+        let holders = self.holding.iter().chain(&self.ready);
+        let held = holders.filter_map(|id| self.sources.get(id)).map(Source::held_bytes).sum();
         for _ in 0..self.ready.len() {
-            let held =
-                self.holding.iter().filter_map(|id| self.sources.get(id)).map(Source::held_bytes).sum();
             self.has_room = self.outlet.has_room(held);
             if !self.has_room {
                 return false;
