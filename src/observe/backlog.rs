@@ -5,7 +5,9 @@
 //! true while nothing moves.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::collections::btree_map::Entry;
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -95,10 +97,24 @@ pub struct Accounts {
     pub pending: u64,
 }
 
+impl AddAssign for Accounts {
+    fn add_assign(&mut self, other: Self) {
+        self.written += other.written;
+        self.acknowledged += other.acknowledged;
+        self.dropped += other.dropped;
+        self.dead_letter += other.dead_letter;
+        self.truncated += other.truncated;
+        self.lost += other.lost;
+        self.pending += other.pending;
+    }
+}
+
 /// One source's account. The reader and the output's end each hold it; all are atomics.
 #[derive(Debug)]
 pub struct Account {
     owner: Owner,
+    /// The source is gone: nothing more will be written.
+    closed: AtomicBool,
     written: AtomicU64,
     read: AtomicU64,
     ended: [AtomicU64; Fate::ALL.len()],
@@ -126,10 +142,19 @@ struct Counters {
 pub struct Backlog {
     metrics: Metrics,
     counters: Counters,
-    accounts: Mutex<BTreeMap<SourceId, Arc<Account>>>,
+    books: Mutex<Books>,
     /// Batches that left the reader and are not settled: the time of their oldest event, by sequence.
     batches: Mutex<BTreeMap<u64, i64>>,
     per_container: Option<PerContainer>,
+}
+
+/// All accounts.
+#[derive(Debug, Default)]
+struct Books {
+    /// By source; one that is closed stays until nothing of it is pending.
+    accounts: BTreeMap<SourceId, Arc<Account>>,
+    /// The sum of those that are gone.
+    gone: Accounts,
 }
 
 /// `http.per_container_metrics`
@@ -153,7 +178,7 @@ impl Backlog {
         Arc::new(Self {
             metrics: metrics.clone(),
             counters,
-            accounts: Mutex::default(),
+            books: Mutex::default(),
             batches: Mutex::default(),
             per_container: per_container.then(PerContainer::default),
         })
@@ -166,6 +191,7 @@ impl Backlog {
         });
         let account = Arc::new(Account {
             owner,
+            closed: AtomicBool::default(),
             written: AtomicU64::default(),
             read: AtomicU64::default(),
             ended: Default::default(),
@@ -173,26 +199,40 @@ impl Backlog {
             reading: Mutex::default(),
             counters: Counters { container, ..self.counters.clone() },
         });
-        lock(&self.accounts).insert(source, Arc::clone(&account));
+        lock(&self.books).accounts.insert(source, Arc::clone(&account));
         account
     }
 
-    /// Closes an account: the source's files are gone, and what was pending of it is settled or counted as lost.
+    /// Closes an account: the source's files are gone and read. It is shown until what is on its way is settled.
     pub fn close(&self, source: SourceId) {
-        let mut accounts = lock(&self.accounts);
-        let Some(closed) = accounts.remove(&source) else { return };
+        let mut books = lock(&self.books);
+        if let Some(account) = books.accounts.get(&source) {
+            account.closed.store(true, Relaxed);
+        }
+        self.forget_settled(&mut books, source);
+    }
+
+    /// Forgets an account that is closed and has nothing pending.
+    fn forget_settled(&self, books: &mut Books, source: SourceId) {
+        let Entry::Occupied(entry) = books.accounts.entry(source) else { return };
+        let sums = entry.get().accounts();
+        if !entry.get().closed.load(Relaxed) || sums.pending > 0 {
+            return;
+        }
+        let gone = entry.remove();
+        books.gone += sums;
         if let Some(metrics) = &self.per_container
-            && accounts.values().all(|account| account.owner != closed.owner)
+            && books.accounts.values().all(|account| account.owner != gone.owner)
         {
-            metrics.read_bytes.remove(&closed.owner);
-            metrics.read_lines.remove(&closed.owner);
-            metrics.lag_bytes.remove(&closed.owner);
+            metrics.read_bytes.remove(&gone.owner);
+            metrics.read_lines.remove(&gone.owner);
+            metrics.lag_bytes.remove(&gone.owner);
         }
     }
 
     /// A source's account, for as long as it is open.
     pub fn account(&self, source: SourceId) -> Option<Arc<Account>> {
-        lock(&self.accounts).get(&source).cloned()
+        lock(&self.books).accounts.get(&source).cloned()
     }
 
     /// A batch leaves the reader.
@@ -205,46 +245,43 @@ impl Backlog {
     /// The output is done with a batch: counts the bytes of its events. The events themselves the output has counted.
     pub fn settled(&self, settled: &Settled) {
         lock(&self.batches).remove(&settled.batch.sequence);
-        let accounts = lock(&self.accounts);
+        let mut books = lock(&self.books);
         for (item, verdict) in settled.batch.items.iter().zip(&settled.verdicts) {
             let fate = match verdict {
                 Verdict::Shipped | Verdict::Duplicate => Fate::Acknowledged,
                 Verdict::DeadLetter => Fate::DeadLetter,
                 Verdict::Dropped => Fate::Dropped,
             };
-            match accounts.get(&item.source) {
+            match books.accounts.get(&item.source) {
                 Some(account) => account.ended(fate, u64::from(item.bytes)),
                 None => drop(self.counters.ended[fate as usize].inc_by(u64::from(item.bytes))),
             }
         }
+        let closed = |(id, account): (&SourceId, &Arc<Account>)| account.closed.load(Relaxed).then_some(*id);
+        let closed: Vec<SourceId> = books.accounts.iter().filter_map(closed).collect();
+        for source in closed {
+            self.forget_settled(&mut books, source);
+        }
     }
 
-    /// All accounts together.
+    /// All accounts together, those too that are gone.
     pub fn total(&self) -> Accounts {
-        let mut total = Accounts::default();
-        for account in lock(&self.accounts).values() {
-            let one = account.accounts();
-            total.written += one.written;
-            total.acknowledged += one.acknowledged;
-            total.dropped += one.dropped;
-            total.dead_letter += one.dead_letter;
-            total.truncated += one.truncated;
-            total.lost += one.lost;
-            total.pending += one.pending;
-        }
+        let books = lock(&self.books);
+        let mut total = books.gone;
+        books.accounts.values().for_each(|account| total += account.accounts());
         total
     }
 
     /// The time of the oldest event that was read and is not settled, in nanoseconds since 1970.
     pub fn oldest(&self) -> Option<i64> {
         let batches = lock(&self.batches).values().copied().min();
-        let held = lock(&self.accounts).values().map(|account| account.held.load(Relaxed)).min();
+        let held = lock(&self.books).accounts.values().map(|account| account.held.load(Relaxed)).min();
         batches.into_iter().chain(held).min().filter(|&oldest| oldest != NONE)
     }
 
     /// Each source's owner, what is read of it, and its account.
     pub(super) fn sources(&self) -> Vec<Arc<Account>> {
-        lock(&self.accounts).values().cloned().collect()
+        lock(&self.books).accounts.values().cloned().collect()
     }
 
     /// Gives the metrics of reading and lag to `registry`: whole, or split by container.
@@ -269,7 +306,7 @@ impl Backlog {
         let age = self.oldest().map_or(0, |oldest| now.saturating_sub(oldest).max(0));
         self.metrics.oldest_unshipped_seconds.set(age as f64 / 1e9);
         let mut lags = BTreeMap::new();
-        for account in lock(&self.accounts).values() {
+        for account in lock(&self.books).accounts.values() {
             *lags.entry(account.owner.clone()).or_default() += account.accounts().pending.cast_signed();
         }
         self.metrics.lag_bytes.set(lags.values().sum());
@@ -432,6 +469,7 @@ mod tests {
         second.read(7, 1);
         backlog.measure(0);
         assert_eq!(by.lag_bytes.get_or_create(&owner("a")).get(), 12);
+        second.ended(Fate::Dropped, 7);
         backlog.close(SourceId(2));
         assert_eq!(
             by.read_bytes.get_or_create(&owner("a")).get(),
@@ -439,7 +477,12 @@ mod tests {
             "a restarted container goes on counting"
         );
         backlog.close(SourceId(1));
+        assert_eq!(by.lag_bytes.get_or_create(&owner("a")).get(), 12, "what is on its way is still told");
+        let settled = batch(0, SECOND, &[(1, 5)]);
+        backlog.settled(&Settled { batch: settled, verdicts: vec![Verdict::Shipped] });
         assert!(by.read_bytes.is_empty() && by.read_lines.is_empty() && by.lag_bytes.is_empty());
         assert!(backlog.account(SourceId(1)).is_none());
+        let total = Accounts { written: 12, acknowledged: 5, dropped: 7, ..Accounts::default() };
+        assert_eq!(backlog.total(), total, "those that are gone count");
     }
 }

@@ -99,7 +99,7 @@ async fn the_first_line_of_a_new_pod_tells_all_of_it() {
         json!({ "id": id, "runtime": "containerd", "image": { "name": "registry.example.com/web:1.4" } });
     assert_eq!(document["container"], container);
     assert_eq!(document["skidder"], Value::Null);
-    assert!(agent.term().await.success(), "{}", agent.log());
+    assert_eq!(agent.close().await.acknowledged, node.written());
     shelf.clear().await;
 }
 
@@ -118,6 +118,6 @@ async fn a_pod_that_the_kubelet_does_not_know_is_shipped_by_its_path() {
     assert_eq!(document["kubernetes"]["pod"]["name"], "web-1");
     assert_eq!(document["kubernetes"]["labels"], Value::Null);
     assert!(!kubelet.asked().is_empty());
-    assert!(agent.term().await.success(), "{}", agent.log());
+    assert_eq!(agent.close().await.acknowledged, node.written());
     shelf.clear().await;
 }

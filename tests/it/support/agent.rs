@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use skidder::observe::{Accounts, StatusPage};
 use tempfile::TempDir;
 
 use super::{http, wait};
@@ -169,6 +170,43 @@ impl Agent {
             .await;
     }
 
+    /// The status page.
+    pub async fn page(&self) -> Option<StatusPage> {
+        serde_json::from_str(&self.get("/status").await?).ok()
+    }
+
+    /// Waits until just so many bytes are pending, and checks that all accounts add up: of each log, in sum, and in
+    /// the metrics. Gives the sums since its start.
+    pub async fn at_rest(&self, pending: u64) -> Accounts {
+        let resting = async || self.page().await.is_some_and(|page| page.bytes.pending == pending);
+        self.until(&format!("{pending} bytes to be pending"), resting).await;
+        let page = self.page().await.expect("/status");
+        for file in &page.files {
+            assert_adds_up(&file.path, &file.bytes);
+        }
+        let sums = page.bytes;
+        assert_adds_up("in sum", &sums);
+        for (result, sum) in [
+            ("acknowledged", sums.acknowledged),
+            ("dropped", sums.dropped),
+            ("dead_letter", sums.dead_letter),
+            ("truncated", sums.truncated),
+            ("lost", sums.lost),
+        ] {
+            let series = format!("skidder_bytes_total{{result=\"{result}\"}}");
+            assert_eq!(self.metric(&series).await, Some(sum as f64), "{series}");
+        }
+        assert_eq!(self.metric("skidder_lag_bytes").await, Some(pending as f64));
+        sums
+    }
+
+    /// The good end of a story: nothing is pending, the accounts add up, and the agent ends well when it is told to.
+    pub async fn close(&mut self) -> Accounts {
+        let sums = self.at_rest(0).await;
+        assert!(self.term().await.success(), "{}", self.log());
+        sums
+    }
+
     /// Waits until it is ready.
     pub async fn ready(&self) {
         self.until("/readyz to be 200", async || self.get("/readyz").await.is_some()).await;
@@ -212,6 +250,12 @@ impl Agent {
     fn log_path(&self) -> PathBuf {
         self.folder.path().join("stderr")
     }
+}
+
+/// Each byte that was written is in just one account.
+fn assert_adds_up(whose: &str, bytes: &Accounts) {
+    let ended = bytes.acknowledged + bytes.dropped + bytes.dead_letter + bytes.truncated + bytes.lost;
+    assert_eq!(bytes.written, ended + bytes.pending, "{whose}: {bytes:?}");
 }
 
 impl Drop for Agent {

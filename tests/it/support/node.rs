@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use flate2::Compression;
@@ -58,10 +58,23 @@ impl Clock {
     }
 }
 
+/// Counts the bytes that all programs of the node have written to their logs.
+#[derive(Clone, Default)]
+pub struct Written(Arc<AtomicU64>);
+
+impl Written {
+    /// Writes to a log.
+    fn write(&self, mut log: &File, bytes: &[u8]) {
+        log.write_all(bytes).expect("a log");
+        self.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
 /// The node.
 pub struct Node {
     folder: TempDir,
     clock: Clock,
+    written: Written,
 }
 
 impl Node {
@@ -70,12 +83,17 @@ impl Node {
         for name in ["containers", "pods", "docker", "apps"] {
             fs::create_dir(folder.path().join(name)).expect("folder of the node");
         }
-        Self { folder, clock: Clock(Arc::new(AtomicI64::new(START))) }
+        Self { folder, clock: Clock(Arc::new(AtomicI64::new(START))), written: Written::default() }
     }
 
     /// The node's folder, for a configuration's `files`.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// How many bytes were written to all logs.
+    pub fn written(&self) -> u64 {
+        self.written.0.load(Ordering::Relaxed)
     }
 
     /// Moves the runtime's clock on.
@@ -101,7 +119,7 @@ impl Node {
 
     /// Starts a program that writes to a file of its own.
     pub fn plain(&self, name: &str) -> PlainFile {
-        PlainFile::start(self.path().join("apps").join(name))
+        PlainFile::start(self.path().join("apps").join(name), self.written.clone())
     }
 }
 

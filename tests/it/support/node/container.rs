@@ -1,13 +1,12 @@
 //! A container of a pod: CRI lines, and the kubelet's way with their files.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use skidder::event::Stream;
 
-use super::{Clock, Node, container_id, create, gzip, with_suffix};
+use super::{Clock, Node, Written, container_id, create, gzip, with_suffix};
 
 /// A container that runs. Dropping it leaves its files where they are.
 pub struct Container {
@@ -22,6 +21,7 @@ pub struct Container {
     link: PathBuf,
     /// What the runtime writes to, whatever it is called by now.
     live: File,
+    written: Written,
 }
 
 /// The rest of a line that is not on the disk yet.
@@ -35,8 +35,8 @@ impl Container {
         let links = node.path().join("containers");
         let name = format!("{pod}_{namespace}_{container}");
         let live = create(&folder.join("0.log"));
-        let mut new =
-            Self { clock: node.clock.clone(), links, folder, name, instance: 0, link: PathBuf::new(), live };
+        let (clock, written, link) = (node.clock.clone(), node.written.clone(), PathBuf::new());
+        let mut new = Self { clock, links, folder, name, instance: 0, link, live, written };
         new.link();
         new
     }
@@ -97,7 +97,7 @@ impl Container {
 
     /// Bytes as they are.
     pub fn raw(&mut self, bytes: impl AsRef<[u8]>) {
-        self.live.write_all(bytes.as_ref()).expect("log of a container");
+        self.written.write(&self.live, bytes.as_ref());
     }
 
     /// The kubelet rotates and keeps `max_files` in all: surplus pruned, the former compressed, renamed, reopened.

@@ -1,13 +1,12 @@
 //! A container of a plain Docker host: json-file lines, and Docker's own rotation with `compress`.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde_json::json;
 use skidder::event::Stream;
 
-use super::{Clock, Node, container_id, create, gzip, with_suffix};
+use super::{Clock, Node, Written, container_id, create, gzip, with_suffix};
 
 /// A container that runs. Dropping it leaves its files where they are.
 pub struct DockerContainer {
@@ -15,6 +14,7 @@ pub struct DockerContainer {
     id: String,
     folder: PathBuf,
     live: File,
+    written: Written,
 }
 
 impl DockerContainer {
@@ -29,7 +29,7 @@ impl DockerContainer {
         });
         fs::write(folder.join("config.v2.json"), config.to_string()).expect("config of a container");
         let live = create(&folder.join(format!("{id}-json.log")));
-        Self { clock: node.clock.clone(), id, folder, live }
+        Self { clock: node.clock.clone(), id, folder, live, written: node.written.clone() }
     }
 
     /// The container's id.
@@ -81,6 +81,6 @@ impl DockerContainer {
             stream.name(),
             self.clock.stamp()
         );
-        self.live.write_all(line.as_bytes()).expect("log of a container");
+        self.written.write(&self.live, line.as_bytes());
     }
 }

@@ -1,21 +1,21 @@
 //! A program that writes to a file of its own, and logrotate's ways with it.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{create, with_suffix};
+use super::{Written, create, with_suffix};
 
 /// The file of a program that runs. Dropping it leaves the file where it is.
 pub struct PlainFile {
     path: PathBuf,
     live: File,
+    written: Written,
 }
 
 impl PlainFile {
-    pub(super) fn start(path: PathBuf) -> Self {
+    pub(super) fn start(path: PathBuf, written: Written) -> Self {
         let live = create(&path);
-        Self { path, live }
+        Self { path, live, written }
     }
 
     /// The live file.
@@ -30,7 +30,7 @@ impl PlainFile {
 
     /// Bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.live.write_all(bytes).expect("plain file");
+        self.written.write(&self.live, bytes);
     }
 
     /// `copytruncate`: the content is copied to `.1`, then the file is emptied under its writer.
