@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+use super::schema;
 use super::units::duration;
 
 /// `shutdown`: what SIGTERM means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
-    /// What is done first. Default: `stop`.
+    /// On SIGTERM: `stop` sends what is complete and reads the rest at the next start; `drain` first reads
+    /// every file to its end and gives out everything, for a sidecar. Default: `stop`.
     pub mode: ShutdownMode,
-    /// How long it may take. Default: 25 s, less than the 30 s that Kubernetes gives.
+    /// How long that may take; keep it below the pod's `terminationGracePeriodSeconds`. Default: `25s`.
     #[serde(with = "duration")]
+    #[cfg_attr(test, schemars(with = "schema::Duration"))]
     pub timeout: Duration,
 }
 
@@ -26,6 +31,7 @@ impl Default for Shutdown {
 
 /// What is done before the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ShutdownMode {
     /// Reading stops; what is complete is sent; the rest is read at the next start.
@@ -37,11 +43,13 @@ pub enum ShutdownMode {
 
 /// `http`: the agent's own server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// Address and port; port 0 picks one. Default: `[::]:9605`, IPv4 alone where there is no IPv6.
+    /// Address and port of `/livez`, `/readyz`, `/metrics`, `/status`; IPv4 alone where there is no IPv6; port
+    /// 0 picks one and logs it. Default: `[::]:9605`.
     pub listen: Listen,
-    /// Whether the metrics of reading and lag carry namespace, pod and container. Default: false.
+    /// Adds namespace, pod and container to the metrics of reading and lag. Default: `false`.
     pub per_container_metrics: bool,
 }
 
@@ -67,16 +75,18 @@ impl<'de> Deserialize<'de> for Listen {
 
 /// `log`: the agent's own log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// How much it says; `$SKIDDER_LOG` comes before it. Default: `info`.
+    /// `error`, `warn`, `info`, `debug`, `trace`; `$SKIDDER_LOG` comes before it. Default: `info`.
     pub level: Level,
-    /// How it looks. Default: `auto`.
+    /// `text`, `json`, or `auto`: text on a terminal, JSON elsewhere. Default: `auto`.
     pub format: LogFormat,
 }
 
 /// How much the agent says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// What needs someone.
@@ -107,6 +117,7 @@ impl Level {
 
 /// How the agent's own log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.

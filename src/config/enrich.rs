@@ -10,27 +10,34 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::instead;
 use super::input::{Fields, Selector};
+#[cfg(test)]
+use super::schema;
 use super::text::{Glob, HttpUrl, Pattern, optional};
 use super::units::{duration, optional_rate};
 
 /// `kubernetes`: what is known of a file's pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Kubernetes {
-    /// Whether files are looked at as a pod's. Default: `auto`.
+    /// Whether files are looked at as a pod's: `auto` for those named as the kubelet names them, `true`,
+    /// `false`. Default: `auto`.
     pub enabled: Switch,
     /// Who is asked.
     pub kubelet: Kubelet,
-    /// How long a new pod's events wait for its metadata, then ship without. Default: 10 s.
+    /// How long a new pod's events wait for its metadata; then they ship without. Default: `10s`.
     #[serde(with = "duration")]
+    #[cfg_attr(test, schemars(with = "schema::Duration"))]
     pub wait: Duration,
-    /// Globs of the names of labels that documents carry. Default: all.
+    /// Globs of the labels that documents carry. Default: `["*"]`.
     pub labels: Vec<Glob>,
-    /// Globs of the names of annotations that documents carry. Default: none.
+    /// Globs of the annotations that documents carry. Default: `[]`.
     pub annotations: Vec<Glob>,
-    /// Whether dots in names of labels and annotations become underscores. Default: true.
+    /// Dots in their names become underscores: `app_kubernetes_io/name`. Default: `true`.
     pub dedot: bool,
-    /// Which annotations pods may set. Default: all.
+    /// What pods may decide for themselves: `true`, `false`, or some of `skidder.io/exclude`,
+    /// `skidder.io/exclude-containers`, `fluentbit.io/exclude`, `co.elastic.logs/enabled`,
+    /// `skidder.io/multiline`, `skidder.io/json`, `skidder.io/dataset`, `skidder.io/pipeline`. Default: `true`.
     pub pod_annotations: PodAnnotations,
 }
 
@@ -66,26 +73,34 @@ pub enum Switch {
 
 /// `kubernetes.kubelet`: who is asked about the node's pods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Kubelet {
-    /// Whether it is asked at all; if not, the file's path alone tells of the pod. Default: true.
+    /// Whether the kubelet is asked; if not, the file's path alone tells of the pod. Default: `true`.
     pub enabled: bool,
-    /// Where it is. Default: `https://${NODE_IP}:10250` when the environment has NODE_IP, else nowhere.
+    /// Where the kubelet is; or a file that holds an answer of its `/pods`. Default: `https://${NODE_IP}:10250`
+    /// where `$NODE_IP` is set, else none.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<KubeletUrl>"))]
     pub url: Option<KubeletUrl>,
-    /// The service account's token, read again when it changes.
+    /// Read again when it changes; one that is missing is said once. Default:
+    /// `/var/run/secrets/kubernetes.io/serviceaccount/token`.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
     pub token_file: Option<PathBuf>,
-    /// The authority that signed the kubelet's certificate.
+    /// Who signed the kubelet's certificate. Default: `/var/run/secrets/kubernetes.io/serviceaccount/ca.crt`.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
     pub ca_file: Option<PathBuf>,
-    /// The name to verify when the certificate names the node and not its address.
+    /// The name to verify, when the certificate names the node and not its IP. Default: `""`.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub server_name: Option<String>,
-    /// Whether the certificate is not verified. Default: false.
+    /// Takes any certificate. Default: `false`.
     pub insecure_skip_verify: bool,
-    /// How often the pods are asked for when nothing new shows up. Default: 60 s.
+    /// How often the kubelet is asked when nothing new shows up. Default: `60s`.
     #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::positive")]
+    #[cfg_attr(test, schemars(with = "schema::Duration"))]
     pub refresh: Duration,
 }
 
@@ -260,23 +275,28 @@ impl<'de> Deserialize<'de> for PodAnnotations {
 
 /// `events`: what becomes of each event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Events {
-    /// What becomes of a message that is a JSON object. Default: `nested`.
+    /// A message that is a JSON object also goes, parsed, under `json`; `merge`: its keys into the document's
+    /// root; `off`. Default: `nested`.
     pub json: Json,
-    /// Fields that every document carries.
+    /// Fields that every document carries. Default: `{}`.
     pub add_fields: Fields,
-    /// An event that any of these matches is not shipped.
+    /// Events that are not shipped: those that any of these matches. Default: `[]`.
     pub drop: Vec<DropRule>,
-    /// What is replaced within messages, one after the other.
+    /// What is replaced in messages, one after the other. Default: `[]`.
     pub redact: Vec<Redaction>,
-    /// Bytes per second and container; what is more is dropped and counted. `None`: no limit.
+    /// Bytes per second and container, such as `5MiB/s`; what is more is dropped, counted, and said by one
+    /// event. Default: `""`.
     #[serde(with = "optional_rate")]
+    #[cfg_attr(test, schemars(with = "schema::Rate"))]
     pub rate_limit: Option<u64>,
 }
 
 /// What becomes of a message that is a JSON object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Json {
     /// It also goes, parsed, under `json`.
@@ -290,6 +310,7 @@ pub enum Json {
 
 /// Which events are not shipped: those of the containers meant, whose message matches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "WrittenDrop", into = "WrittenDrop")]
 pub struct DropRule {
     /// The containers meant.
@@ -300,16 +321,22 @@ pub struct DropRule {
 
 /// A [`DropRule`] as it is written.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct WrittenDrop {
+    /// Glob of the pod's namespace. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<Glob>,
+    /// Glob of the pod's name. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pod: Option<Glob>,
+    /// Glob of the container's name. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<Glob>,
+    /// Labels of the pod that must be there, with globs of their values. Default: any.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     labels: std::collections::BTreeMap<String, Glob>,
+    /// A pattern that is found in the message. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Pattern>,
 }
@@ -336,11 +363,13 @@ impl From<DropRule> for WrittenDrop {
 
 /// What is replaced within messages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redaction {
     /// What is found, each time.
     pub pattern: Pattern,
-    /// What stands in its place; `$1` and `${name}` are groups of the pattern. Default: `***`.
+    /// What stands in its place; `$1` is the pattern's first group, `$${name}` the group `name`. Default:
+    /// `***`.
     #[serde(default = "Redaction::mask")]
     pub replacement: String,
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::instead;
+#[cfg(test)]
+use super::schema;
 use super::text::{DatasetName, Glob, PathGlob, Pattern, TimePattern, optional};
 use super::units::{count, duration, size};
 
@@ -17,25 +19,31 @@ pub type Fields = serde_json::Map<String, serde_json::Value>;
 
 /// A block of `files`. The first block that includes a path and does not exclude it has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FileBlock {
-    /// Globs of paths to read. Default: `/var/log/containers/*.log`.
+    /// Globs of paths. Default: `["/var/log/containers/*.log"]`.
     pub include: Vec<PathGlob>,
-    /// Globs of paths not to read although included.
+    /// Globs of paths not to read although included. Default: `[]`.
     pub exclude: Vec<PathGlob>,
-    /// What wrote the lines. Default: `auto`.
+    /// What wrote the lines: `cri` (containerd, CRI-O), `docker` (the json-file driver), `plain`; `auto` finds
+    /// out per file. Default: `auto`.
     pub format: Format,
-    /// Where to begin in a file that was there at the very first start. Default: `beginning`.
+    /// Where to begin at the very first start: `beginning`, with rotated and gzipped generations, or `end`.
+    /// Default: `beginning`.
     pub start_at: StartAt,
-    /// A longer line, after joining the runtime's parts, is cut and flagged. Bytes. Default: 1 MiB.
+    /// A longer line, after joining the runtime's parts, is cut and flagged `truncated`. Default: `1MiB`.
     #[serde(serialize_with = "size::serialize", deserialize_with = "size::positive")]
+    #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub max_line_bytes: u64,
-    /// For plain files: what finds the time at a line's start. Empty: the time of reading.
+    /// `plain` only: a strftime pattern that reads the time at a line's start; a time without zone is UTC.
+    /// Empty: the time of reading. Default: `""`.
     pub time: TimePattern,
-    /// In place of the output's `data_stream.dataset`.
+    /// In place of `output.elasticsearch.data_stream.dataset`. Default: `""`.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<DatasetName>"))]
     pub dataset: Option<DatasetName>,
-    /// Fields for these files' documents, over `events.add_fields`.
+    /// Fields for these files' documents, over those of `events.add_fields`. Default: `{}`.
     pub add_fields: Fields,
 }
 
@@ -57,6 +65,7 @@ impl Default for FileBlock {
 
 /// What wrote the lines of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Found out for each file from its path and first line.
@@ -72,6 +81,7 @@ pub enum Format {
 
 /// Where to begin in a file that was there at the very first start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StartAt {
     /// With the oldest rotated generation.
@@ -83,10 +93,13 @@ pub enum StartAt {
 
 /// `held_files`: unlinked files that are not read to their end yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HeldFiles {
-    /// How many bytes of them are held, open or copied to `data_dir/spool`; 0 holds none. Default: 1 GiB.
+    /// How much of unlinked files that are not read yet is held, open or copied to `data_dir/spool`; 0 holds
+    /// none. Default: `1GiB`.
     #[serde(with = "size")]
+    #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub max_bytes: u64,
 }
 
@@ -98,20 +111,25 @@ impl Default for HeldFiles {
 
 /// `multiline`: which lines are one event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Multiline {
-    /// Whose stack traces are joined. Default: all.
+    /// Whose stack traces are joined: `java`, `python`, `go`, `javascript`, `ruby`, `php`, `dotnet`, `rust`,
+    /// `dart`, `elixir`, `cpp`, `perl`; or `[all]`, `[none]`. Default: `[all]`.
     pub languages: Languages,
-    /// Patterns that are tried before the languages.
+    /// Patterns of one's own, tried before the languages. Default: `[]`.
     pub patterns: Vec<PatternRule>,
-    /// An unfinished event is given out after this silence of its stream. Default: 1 s.
+    /// An unfinished event is given out after this silence of its stream. Default: `1s`.
     #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::positive")]
+    #[cfg_attr(test, schemars(with = "schema::Duration"))]
     pub timeout: Duration,
-    /// An event of more lines is given out in pieces. Default: 1000.
+    /// An event of more lines is given out in pieces. Default: `1000`.
     #[serde(deserialize_with = "count")]
+    #[cfg_attr(test, schemars(with = "NonZeroU32"))]
     pub max_lines: NonZeroU32,
-    /// An event of more bytes is cut and flagged. Default: 1 MiB.
+    /// Likewise of more bytes. Default: `1MiB`.
     #[serde(serialize_with = "size::serialize", deserialize_with = "size::positive")]
+    #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub max_bytes: u64,
 }
 
@@ -273,6 +291,7 @@ impl<'de> Deserialize<'de> for LanguageWord {
 
 /// A pattern of the user's: which containers it is for, and which of their lines are one event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "WrittenPattern", into = "WrittenPattern")]
 pub struct PatternRule {
     /// Its name, for `--explain` and the pods' annotations.
@@ -298,13 +317,19 @@ pub enum Rule {
 
 /// A pattern as it is written.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct WrittenPattern {
+    /// Its name, for `skidder logs --explain` and the annotation `skidder.io/multiline`. `dated` without
+    /// `start` and `continue` is built in: a date begins a record.
     name: String,
+    /// The containers it is for; all that is given must match. Default: all.
     #[serde(rename = "match", default, skip_serializing_if = "Selector::is_empty")]
     selector: Selector,
+    /// A line that matches begins an event; without `continue`, all others go on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     start: Option<Pattern>,
+    /// A line that matches goes on with the event before it.
     #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
     go_on: Option<Pattern>,
 }
@@ -352,18 +377,19 @@ impl From<PatternRule> for WrittenPattern {
 
 /// Which containers are meant: all that match every glob that is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Selector {
-    /// Of the pod's namespace.
+    /// Glob of the pod's namespace. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Glob>,
-    /// Of the pod's name.
+    /// Glob of the pod's name. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Glob>,
-    /// Of the container's name.
+    /// Glob of the container's name. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Glob>,
-    /// Of the values of the pod's labels; each must be there.
+    /// Labels of the pod that must be there, with globs of their values. Default: any.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, Glob>,
 }

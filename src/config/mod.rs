@@ -19,6 +19,8 @@ mod input;
 mod interpolate;
 mod output;
 mod rules;
+#[cfg(test)]
+mod schema;
 mod secret;
 mod text;
 mod tree;
@@ -57,23 +59,28 @@ pub const DEFAULT_FILE: &str = "/etc/skidder/skidder.yaml";
 
 /// All that a user may configure. Serializes as the YAML that it could have been read from, secrets masked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The node's name: `kubernetes.node.name` and `host.name`. Never empty. Default: `$NODE_NAME`, else the host's.
+    /// `kubernetes.node.name` and `host.name` of documents. Default: `$NODE_NAME`, else the host's name.
     #[serde(default)]
     pub node_name: String,
-    /// Checkpoints, cuts, spool, dead letters. Default: `/var/lib/skidder`.
+    /// Checkpoints, cuts, spool, dead letters; one agent at a time, a second one waits and is not ready.
+    /// Default: `/var/lib/skidder`.
     #[serde(default = "default::data_dir")]
     pub data_dir: PathBuf,
     /// What SIGTERM means.
     #[serde(default)]
     pub shutdown: Shutdown,
-    /// Memory held by all that is read and not yet acknowledged. Bytes. Default: 32 MiB.
+    /// Memory for all that is read and not yet acknowledged; when it is spent, reading stops and the log files
+    /// are the queue. `files[].max_line_bytes`, `multiline.max_bytes` and `batch.max_bytes` must fit in it.
+    /// Default: `32MiB`.
     #[serde(
         default = "default::max_buffered_bytes",
         serialize_with = "size::serialize",
         deserialize_with = "size::positive"
     )]
+    #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub max_buffered_bytes: u64,
     /// What is read, at least one block.
     #[serde(default = "default::files")]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+use super::schema;
 use super::secret::{Secret, SecretSource};
 use super::text::{DatasetName, HttpUrl, IndexPattern, NamespaceName, optional};
 use super::units::{count, duration, optional_duration, size};
@@ -22,9 +24,11 @@ pub enum Output {
 
 /// `output.stdout`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Stdout {
-    /// How events look. Default: `json`.
+    /// `json` (documents, one a line), `pretty`, `bulk` (the bulk body), `raw` (the message alone). Default:
+    /// `json`.
     pub format: StdoutFormat,
     /// Whose documents are shown: the output that standard output stands in for, all defaults for none.
     #[serde(skip)]
@@ -33,6 +37,7 @@ pub struct Stdout {
 
 /// How events look on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StdoutFormat {
     /// For reading: time, pod, container, message.
@@ -48,6 +53,7 @@ pub enum StdoutFormat {
 
 /// `output.elasticsearch`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "WrittenElasticsearch", into = "WrittenElasticsearch")]
 pub struct Elasticsearch {
     /// The cluster's nodes, at least one; tried in turn.
@@ -138,6 +144,7 @@ pub enum Auth {
 
 /// `output.elasticsearch.tls`: whom we trust, and who we are to TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "WrittenTls", into = "WrittenTls")]
 pub struct Tls {
     /// The authority that signed the server's certificate; `None`: those that the system trusts.
@@ -159,14 +166,22 @@ pub struct ClientCertificate {
 
 /// A [`Tls`] as it is written.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct WrittenTls {
+    /// Who signed the server's certificate. Default: those that the system trusts.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
     ca_file: Option<PathBuf>,
+    /// Our own certificate.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
     cert_file: Option<PathBuf>,
+    /// And its key.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
     key_file: Option<PathBuf>,
+    /// Takes any certificate. Default: `false`.
     insecure_skip_verify: bool,
 }
 
@@ -208,9 +223,10 @@ pub enum Destination {
 
 /// `output.elasticsearch.data_stream`: the name's parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DataStream {
-    /// Default: `kubernetes.container_logs`.
+    /// The data stream is `logs-<dataset>-<namespace>`. Default: `kubernetes.container_logs`.
     pub dataset: DatasetName,
     /// Default: `default`.
     pub namespace: NamespaceName,
@@ -218,6 +234,7 @@ pub struct DataStream {
 
 /// What documents look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Schema {
     /// Elastic Common Schema with Filebeat's names.
@@ -229,6 +246,7 @@ pub enum Schema {
 
 /// How bodies travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Compressed.
@@ -240,13 +258,16 @@ pub enum Compression {
 
 /// `output.elasticsearch.batch`: when a batch is full.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
-    /// The size of a body before compression. Default: 5 MiB.
+    /// A body's size before compression. Default: `5MiB`.
     #[serde(serialize_with = "size::serialize", deserialize_with = "size::positive")]
+    #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub max_bytes: u64,
-    /// How long an event may wait for others. Default: 1 s.
+    /// How long an event may wait for others. Default: `1s`.
     #[serde(with = "duration")]
+    #[cfg_attr(test, schemars(with = "schema::Duration"))]
     pub max_wait: Duration,
 }
 
@@ -258,36 +279,65 @@ impl Default for Batch {
 
 /// An [`Elasticsearch`] as it is written: keys of which some exclude others.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct WrittenElasticsearch {
+    /// The cluster's nodes, tried in turn; without user or password in them. Default:
+    /// `["https://elasticsearch:9200"]`.
     urls: Vec<HttpUrl>,
+    /// An API key, as Elasticsearch encoded it or `id:key`.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<Secret>"))]
     api_key: Option<Secret>,
+    /// The same from a file, read again when it changes.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
     api_key_file: Option<PathBuf>,
+    /// In place of an API key.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     username: Option<String>,
+    /// The user's password.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<Secret>"))]
     password: Option<Secret>,
+    /// The same from a file, read again when it changes.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
     password_file: Option<PathBuf>,
     tls: Tls,
     #[serde(skip_serializing_if = "Option::is_none")]
     data_stream: Option<DataStream>,
+    /// Instead of `data_stream`: an index whose name is made for each event, from strftime of its time (UTC),
+    /// `{namespace}` and `{labels.<name>}` of its pod.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<IndexPattern>"))]
     index: Option<IndexPattern>,
+    /// Names of fields: `ecs` (as Filebeat's), or `fluentd` (as the usual Fluentd DaemonSet's). Default: `ecs`.
     schema: Schema,
+    /// An ingest pipeline. Default: `""`.
     #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pipeline: Option<String>,
+    /// Ids that keep an event sent twice from being stored twice; `false`: Elasticsearch makes them, a little
+    /// cheaper there. Default: `true`.
     document_ids: bool,
+    /// Or `none`. Default: `gzip`.
     compression: Compression,
     batch: Batch,
+    /// Requests under way at a time. Default: `2`.
     #[serde(deserialize_with = "count")]
+    #[cfg_attr(test, schemars(with = "NonZeroU32"))]
     in_flight: NonZeroU32,
+    /// Of a request. Default: `60s`.
     #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::positive")]
+    #[cfg_attr(test, schemars(with = "schema::Duration"))]
     timeout: Duration,
+    /// Installs the index template at start where the credentials allow it. Default: `true`.
     setup: bool,
+    /// Such as `30d`: the data stream's own lifecycle, in the template. Default: `""`.
     #[serde(with = "optional_duration")]
+    #[cfg_attr(test, schemars(with = "schema::OptionalDuration"))]
     retention: Option<Duration>,
 }
 
