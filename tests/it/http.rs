@@ -8,7 +8,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,8 @@ use skidder::observe::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+
+use crate::support::promtool::promtool_on;
 
 /// An agent's HTTP without the agent.
 struct Agent {
@@ -172,22 +173,7 @@ async fn promtool_finds_no_fault_with_the_metrics() {
     ] {
         assert!(metrics.lines().any(|line| line == series), "{series} is missing in\n{metrics}");
     }
-    let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut promtool) = promtool else {
-        println!(
-            "promtool is not installed (Debian: apt-get install prometheus): checked against the golden text alone"
-        );
-        return;
-    };
-    std::io::Write::write_all(&mut promtool.stdin.take().unwrap(), metrics.as_bytes()).unwrap();
-    let said = promtool.wait_with_output().unwrap();
-    let said = [said.stdout, said.stderr].concat();
-    assert_eq!(String::from_utf8_lossy(&said), "");
+    assert_eq!(promtool_on(&["check", "metrics"], &metrics), "");
 }
 
 #[tokio::test]

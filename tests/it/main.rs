@@ -17,6 +17,7 @@ mod elasticsearch;
 mod http;
 mod kubelet;
 mod logs;
+mod monitoring;
 mod node;
 mod security;
 mod stories;

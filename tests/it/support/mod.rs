@@ -7,4 +7,5 @@ pub mod fake;
 pub mod http;
 pub mod kubelet;
 pub mod node;
+pub mod promtool;
 pub mod wait;
