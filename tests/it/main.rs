@@ -13,6 +13,7 @@ mod configuration;
 mod desk;
 
 mod demo;
+mod docs;
 mod elasticsearch;
 mod http;
 mod kubelet;
