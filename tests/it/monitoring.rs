@@ -83,3 +83,15 @@ fn the_dashboard_asks_in_proper_promql() {
     fs::write(&rules, groups.to_string()).unwrap();
     promtool(&["check", "rules", rules.to_str().unwrap()]);
 }
+
+#[test]
+fn every_metric_is_in_the_documentation_and_every_documented_one_is_there() {
+    let docs = fs::read_to_string(deploy("../docs/monitoring.md")).unwrap();
+    // A histogram's parts are not documented one by one.
+    let parts = ["_bucket", "_sum", "_count"];
+    let whole = |name: &String| {
+        parts.iter().fold(name.as_str(), |name, part| name.strip_suffix(part).unwrap_or(name)).to_owned()
+    };
+    let exposed: BTreeSet<String> = exposed().iter().map(whole).collect();
+    assert_eq!(names(&docs), exposed);
+}
