@@ -100,6 +100,15 @@ impl Decoder {
         }
     }
 
+    /// Decodes the lines to come by other settings. Where they leave the format to be found out and the former did
+    /// not, the next line chooses it.
+    pub fn change(&mut self, settings: &Settings) {
+        let found = self.format.filter(|_| self.choice == FormatChoice::Auto);
+        self.choice = settings.format;
+        self.pattern.clone_from(&settings.time);
+        self.format = self.choice.fixed().or(found);
+    }
+
     /// Chooses the format of a generation by its first complete line, without the newline. To be called at the
     /// beginning of each generation, and with the generation's first line when reading resumes in its middle:
     /// so the same bytes are decoded alike, wherever reading begins. A format that was set stays.

@@ -294,6 +294,20 @@ const PIECES: [&[u8]; 22] = [
 ];
 
 #[test]
+fn other_settings_are_for_the_lines_to_come() {
+    let cri = b"2026-11-22T17:59:23.3Z stderr F said";
+    let mut decoder = with(FormatChoice::Plain);
+    assert_eq!(decoder.decode(raw(cri), READ_AT).message, cri);
+    decoder.change(&Settings::default());
+    let line = decoder.decode(raw(cri), READ_AT);
+    assert_eq!((line.message, line.stream), (&b"said"[..], Stream::Stderr));
+    decoder.change(&Settings { format: FormatChoice::Auto, time: None });
+    assert!(decoder.decode(raw(b"no time"), READ_AT).malformed, "what was found out stays");
+    decoder.change(&Settings { format: FormatChoice::Plain, time: None });
+    assert_eq!(decoder.decode(raw(cri), READ_AT).message, cri);
+}
+
+#[test]
 fn any_bytes_decode_to_one_line_of_the_same_place() {
     let seed = std::env::var("SKIDDER_SEED")
         .ok()

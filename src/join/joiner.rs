@@ -32,6 +32,8 @@ pub struct Joiner {
 struct Held {
     parts: Parts,
     pending: Pending,
+    /// The rules that `pending` was begun by, where they are not those of the joiner any more.
+    begun_by: Option<Arc<Rules>>,
     /// The time that the runtime gave the last line, in nanoseconds; `None` for plain files.
     stamp: Option<i64>,
     /// When the last line was taken.
@@ -60,12 +62,14 @@ impl Joiner {
         Self { rules, streams: Default::default() }
     }
 
-    /// Uses other rules for the lines to come. What is held is given out first, ended by [`End::Clock`]: it can no
-    /// longer be recomputed from the bytes. The same rules again change nothing.
-    pub fn set_rules<S: EventSink + ?Sized>(&mut self, rules: Arc<Rules>, sink: &mut S) {
-        if !Arc::ptr_eq(&self.rules, &rules) {
-            self.finish(sink);
-            self.rules = rules;
+    /// Uses other rules for the events that begin from now on. One that has begun goes on and ends by those that it
+    /// was begun by, as it would have.
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        let former = mem::replace(&mut self.rules, rules);
+        for held in &mut self.streams {
+            if held.pending.set().is_some() && held.begun_by.is_none() {
+                held.begun_by = Some(Arc::clone(&former));
+            }
         }
     }
 
@@ -219,15 +223,15 @@ impl Joiner {
         sink: &mut S,
     ) {
         loop {
-            let rules = &self.rules;
-            let pending = &mut self.streams[index].pending;
+            let Held { pending, begun_by, .. } = &mut self.streams[index];
             let Some(set) = pending.set() else {
-                match rules.begin(line.message) {
+                match self.rules.begin(line.message) {
                     Some(set) => pending.open(line, set, restart),
                     None => line.give(sink),
                 }
                 return;
             };
+            let rules = begun_by.as_ref().unwrap_or(&self.rules);
             let next = rules.next(set, line.message, &pending.messages());
             let full = pending.lines() >= rules.limits.max_lines
                 || pending.len() + 1 + line.message.len() > rules.limits.max_bytes;
@@ -252,7 +256,9 @@ impl Joiner {
         let held = &mut self.streams[index];
         let spare = mem::take(&mut held.spare);
         let mut ended = mem::replace(&mut held.pending, spare);
-        ended.give(Limit::Not, end, self.rules.text(ended.why()), sink);
+        let former = held.begun_by.take();
+        let rules = former.as_ref().unwrap_or(&self.rules);
+        ended.give(Limit::Not, end, rules.text(ended.why()), sink);
         // The other stream's events may lie across any of these lines, so they are read from where all were.
         if let Some(restart) = ended.restart() {
             for line in ended.held_back() {

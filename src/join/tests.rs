@@ -228,14 +228,22 @@ fn cuts_end_events_again_where_the_clock_ended_them() {
 }
 
 #[test]
-fn other_rules_end_what_is_held() {
+fn other_rules_are_for_events_that_begin() {
     let mut desk = Desk::languages(&[Language::Java]);
-    let rules = Arc::new(Rules::compile(&Settings { languages: Vec::new(), ..Settings::default() }).unwrap());
+    let rules = |languages: &[Language]| {
+        Arc::new(
+            Rules::compile(&Settings { languages: languages.to_vec(), ..Settings::default() }).unwrap(),
+        )
+    };
     desk.err(HEAD);
-    let told = &mut desk.told;
-    desk.joiner.set_rules(rules, &mut |event: &Event<'_>| told.push(tell(event)));
-    desk.err(FRAME);
-    assert_eq!(desk.told(), [&format!("clock {HEAD}"), FRAME]);
+    desk.joiner.set_rules(rules(&[Language::Python]));
+    desk.joiner.set_rules(rules(&[]));
+    desk.err(FRAME).err(FRAME).err("ordinary").err(HEAD).err(FRAME);
+    let trace = format!("multiline {HEAD}⏎{FRAME}⏎{FRAME}");
+    assert_eq!(desk.told(), [&trace, "ordinary", HEAD, FRAME]);
+    desk.joiner.set_rules(rules(&[Language::Java]));
+    desk.err(HEAD).err(FRAME).finish();
+    assert_eq!(desk.told(), [format!("multiline clock {HEAD}⏎{FRAME}")]);
 }
 
 #[test]

@@ -230,6 +230,13 @@ impl Backlog {
         }
     }
 
+    /// The reader, and with it all that is on its way, begins anew: so do the accounts. What the metrics have counted
+    /// stays.
+    pub fn begin_again(&self) {
+        lock(&self.accounts).clear();
+        lock(&self.batches).clear();
+    }
+
     /// A source's account, for as long as it is open.
     pub fn account(&self, source: SourceId) -> Option<Arc<Account>> {
         lock(&self.books).accounts.get(&source).cloned()
@@ -340,6 +347,11 @@ impl Account {
     pub fn ended(&self, fate: Fate, bytes: u64) {
         self.ended[fate as usize].fetch_add(bytes, Relaxed);
         self.counters.ended[fate as usize].inc_by(bytes);
+    }
+
+    /// So many bytes had come to their end before this account was opened, and were counted then.
+    pub fn had_ended(&self, bytes: u64) {
+        self.ended[Fate::Acknowledged as usize].fetch_add(bytes, Relaxed);
     }
 
     /// The time of the oldest event (nanoseconds since 1970) that was read and is in no batch yet.

@@ -12,6 +12,7 @@
 //! Dropping a sender means stop, a closed channel means done: the reader ends, so the gate ends, so the output ends
 //! when all is settled, so the collector ends, and then the keeper writes the last positions.
 
+pub mod baton;
 pub mod budget;
 pub mod directory;
 pub mod filters;

@@ -1,14 +1,16 @@
 //! One log on its way through the rooms of the reader: its files, its decoder, its joiner.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::baton::{Manner, Passage as Passed, Place};
 use super::outlet::{Mark, Outlet};
 use crate::decode::Decoder;
 use crate::discover::Found;
 use crate::event::{End, Event, GenerationKey, PodMeta, Position, RawLine, Record, SourceId, Stream};
-use crate::join::Joiner;
+use crate::join::{Joiner, Rules};
 use crate::observe::{Account, FileState, Metrics, Reading};
 use crate::tail::{Chain, HeldFiles, Keys, Lines, Naming, Turn};
 
@@ -73,6 +75,10 @@ pub struct Source {
     decoder: Decoder,
     /// Which lines are one event.
     pub joiner: Joiner,
+    /// How lines are taken that were never read.
+    manner: Manner,
+    /// What a former reader of this process has read, while it is read again.
+    past: Option<Box<Past>>,
     /// Where it is in its life.
     pub stage: Stage,
     /// What the kubelet said of its pod, when its documents were last described.
@@ -100,16 +106,17 @@ impl Source {
         found: Found,
         naming: Naming,
         chain: Chain,
-        decoder: Decoder,
-        joiner: Joiner,
+        manner: Manner,
     ) -> Self {
         Self {
             id,
             found,
             naming,
             chain,
-            decoder,
-            joiner,
+            decoder: Decoder::new(&manner.decode),
+            joiner: Joiner::new(Arc::clone(&manner.rules)),
+            manner,
+            past: None,
             stage: Stage::Reading,
             pod: None,
             survey_again: false,
@@ -139,6 +146,61 @@ impl Source {
     /// Whether a line of it was read.
     pub fn has_begun(&self) -> bool {
         self.sniffed.is_some()
+    }
+
+    /// Rules are chosen before the first line: what was joined by others must be joined so again.
+    pub fn judge_by(&mut self, rules: Arc<Rules>) {
+        if self.has_begun() {
+            return;
+        }
+        self.manner.rules = rules;
+        self.prepare();
+    }
+
+    /// The first line is taken as it was before, if it was.
+    fn prepare(&mut self) {
+        let past = self.past.as_ref().and_then(|past| past.manners.front());
+        let first = past.map_or(&self.manner, |(manner, _)| manner);
+        self.decoder = Decoder::new(&first.decode);
+        self.joiner = Joiner::new(Arc::clone(&first.rules));
+    }
+
+    /// A former reader of this process has read on beyond where this one begins.
+    pub fn take_over(&mut self, passed: Passed) {
+        let keys = self.chain.keys();
+        // Where the generation is gone nothing can be compared with its bytes any more.
+        let position = |place: Place| {
+            let generation = keys.ordinal(&place.generation)?;
+            Some(Position { generation, offset: place.offset })
+        };
+        let begin = self.chain.position();
+        let ahead = |until: &Position| begin.is_some_and(|begin| begin < *until);
+        let manners =
+            passed.manners.into_iter().filter_map(|(manner, until)| Some((manner, position(until)?)));
+        let manners: VecDeque<_> = manners.filter(|(_, until)| ahead(until)).collect();
+        let delivered = passed.delivered.and_then(position).filter(ahead).unwrap_or_default();
+        if !manners.is_empty() {
+            self.past = Some(Box::new(Past { manners, delivered }));
+            self.prepare();
+        }
+    }
+
+    /// What the next reader of this process must know; `None` when nothing was read.
+    pub fn pass_on(&mut self) -> Option<Passed> {
+        let reached = self.chain.position().filter(|_| self.has_begun())?;
+        let past = self.past.take().unwrap_or_default();
+        let keys = self.chain.keys();
+        let place = |at: Position| {
+            let generation = keys.get(at.generation)?;
+            Some(Place { generation, offset: at.offset })
+        };
+        let given_out = past.delivered.max(reached);
+        let manners = past.manners.into_iter().chain([(self.manner.clone(), reached)]);
+        Some(Passed {
+            manners: manners.filter_map(|(manner, until)| Some((manner, place(until)?))).collect(),
+            delivered: place(past.delivered).filter(|_| past.delivered != Position::default()),
+            given_out: place(given_out),
+        })
     }
 
     /// Events that the clock ended before the last end of the agent: they will end there again.
@@ -178,6 +240,11 @@ impl Source {
         };
         self.not_before = None;
         self.mark(outlet, now);
+        if let (Some(past), Some(at)) = (&self.past, self.chain.position())
+            && past.is_over(at)
+        {
+            self.past = None;
+        }
         turned
     }
 
@@ -198,6 +265,7 @@ impl Source {
             decoder: &mut self.decoder,
             joiner: &mut self.joiner,
             into: Handover { source: self.id, keys: self.chain.keys(), key: &self.found.key, outlet, now },
+            past: self.past.as_deref_mut().map(|past| (past, &self.manner, self.account.as_deref())),
             read_at,
             lines: 0,
             malformed: 0,
@@ -339,11 +407,28 @@ fn sniff(decoder: &mut Decoder, sniffed: &mut Option<u32>, chain: &Chain, lines:
     }
 }
 
+/// What a former reader of this process has read.
+#[derive(Default)]
+struct Past {
+    /// How it has read, and up to where, in order.
+    manners: VecDeque<(Manner, Position)>,
+    /// Events of the lines before this one were delivered.
+    delivered: Position,
+}
+
+impl Past {
+    fn is_over(&self, at: Position) -> bool {
+        self.manners.is_empty() && at >= self.delivered
+    }
+}
+
 /// The way of a line from the buffer to the outlet.
 struct Passage<'a, O> {
     decoder: &'a mut Decoder,
     joiner: &'a mut Joiner,
     into: Handover<'a, O>,
+    /// While that is read again: it, how the rest is taken, and whose account it stands in.
+    past: Option<(&'a mut Past, &'a Manner, Option<&'a Account>)>,
     read_at: &'a [u8],
     lines: u64,
     malformed: u64,
@@ -352,11 +437,29 @@ struct Passage<'a, O> {
 impl<O: Outlet> Passage<'_, O> {
     #[inline]
     fn line(&mut self, raw: RawLine<'_>) {
+        if let Some((past, present, _)) = &mut self.past {
+            while past.manners.front().is_some_and(|(_, until)| raw.span.start >= *until) {
+                past.manners.pop_front();
+                let next = past.manners.front().map_or(*present, |(manner, _)| manner);
+                self.decoder.change(&next.decode);
+                self.joiner.set_rules(Arc::clone(&next.rules));
+            }
+        }
         let line = self.decoder.decode(raw, self.read_at);
         self.lines += 1;
         self.malformed += u64::from(line.malformed);
         let into = &mut self.into;
-        self.joiner.push(&line, into.now, &mut |event: &Event<'_>| into.event(event));
+        match &self.past {
+            Some((past, _, account)) if raw.span.start < past.delivered => {
+                let known = |event: &Event<'_>| {
+                    if let Some(account) = account {
+                        account.had_ended(event.bytes);
+                    }
+                };
+                self.joiner.push(&line, into.now, &mut { known });
+            }
+            _ => self.joiner.push(&line, into.now, &mut |event: &Event<'_>| into.event(event)),
+        }
     }
 }
 

@@ -178,7 +178,7 @@ async fn read(reader: Reader<Print>, wake: &Wake) -> Result<Ended, Failure> {
     let (ended, mut reading) = oneshot::channel();
     let thread = thread::Builder::new().name("reader".into()).spawn(move || {
         // Nobody waits any more when it took too long after Ctrl-C.
-        let _ = ended.send(reader.run().end());
+        let _ = ended.send(reader.run().0.end());
     });
     thread.map_err(|error| failed("starting a thread", &error))?;
     let panicked = |_| Failure::Failed("the reader has ended; its last words are above".into());

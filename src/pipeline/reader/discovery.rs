@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
+use super::super::baton::Manner;
 use super::super::outlet::Outlet;
 use super::super::source::{Source, Stage};
 use super::{Course, Reader, SCAN_EVERY, SCAN_EVERY_UNWATCHED, SCAN_SOON};
 use crate::checkpoint::SavedSource;
-use crate::decode::Decoder;
 use crate::discover::{Found, Scan, generations};
 use crate::event::{Origin, Record, SourceId, SourceKey};
-use crate::join::Joiner;
 use crate::tail::{Chain, Changed, Head, Known, Naming, Reached, Resume, StartAt};
 
 impl<O: Outlet> Reader<O> {
@@ -75,6 +74,9 @@ impl<O: Outlet> Reader<O> {
             }
             // Opened at once: its files may be unlinked in a moment.
             survey(source, &mut self.said_problems, now);
+            if let Some(passed) = self.baton.take(&source.found.key) {
+                source.take_over(passed);
+            }
             if self.settings.course == Course::ToEnd {
                 // What is there is all: nothing of the order of events is left to the clock.
                 source.chain.close_all();
@@ -98,12 +100,12 @@ impl<O: Outlet> Reader<O> {
         self.next_id += 1;
         let decode =
             self.settings.blocks.get(found.block).map(|block| block.decode.clone()).unwrap_or_default();
-        let joiner = Joiner::new(self.rules_for(&found, None, None));
+        let manner = Manner { decode, rules: self.rules_for(&found, None, None) };
         self.by_key.insert(found.key.clone(), id);
         if let Some(folder) = found.path.parent() {
             self.by_folder.entry(folder.to_owned()).or_default().push(id);
         }
-        let source = Source::new(id, found, naming, chain, Decoder::new(&decode), joiner);
+        let source = Source::new(id, found, naming, chain, manner);
         self.sources.insert(id, source);
         self.describe(id);
         id

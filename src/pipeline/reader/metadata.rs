@@ -13,7 +13,7 @@ use super::Reader;
 use crate::discover::Found;
 use crate::enrich::PodSettings;
 use crate::event::{Origin, PodMeta, SourceId};
-use crate::join::{Joiner, Rules, Subject};
+use crate::join::{Rules, Subject};
 
 impl<O: Outlet> Reader<O> {
     pub(super) fn look_up_waiting(&mut self, now: Instant) {
@@ -93,10 +93,7 @@ impl<O: Outlet> Reader<O> {
             (false, Stage::Excluded) => source.stage = Stage::Reading,
             _ => {}
         }
-        if !source.has_begun() {
-            // Rules are chosen before the first line: what was joined by others must be joined so again.
-            source.joiner = Joiner::new(rules);
-        }
+        source.judge_by(rules);
         self.outlet.describe(&facts(source, source.pod.as_deref(), false, &settings));
         source.accounts(self.outlet.account(id));
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::baton::Baton;
 use super::directory::Directory;
 use super::outlet::Outlet;
 use super::source::{Source, Stage};
@@ -89,6 +90,8 @@ pub struct Reader<O> {
     outlet: O,
     watcher: Option<Watcher>,
     saved: Saved,
+    /// What the reader before this one has read.
+    baton: Baton,
     /// The first scan of the very first start: `start_at: end` means what is found then.
     first_start: bool,
     sources: BTreeMap<SourceId, Source>,
@@ -138,6 +141,7 @@ impl<O: Outlet> Reader<O> {
             watcher: None,
             first_start: saved.sources.is_empty(),
             saved,
+            baton: Baton::default(),
             sources: BTreeMap::new(),
             by_key: HashMap::new(),
             by_folder: HashMap::new(),
@@ -164,8 +168,15 @@ impl<O: Outlet> Reader<O> {
         self.heartbeat = Some(heartbeat);
     }
 
-    /// Reads until the course is run, or until it is told to end. Gives back the outlet.
-    pub fn run(mut self) -> O {
+    /// Goes on where another reader of this process has ended.
+    pub fn take_over(&mut self, baton: Baton) {
+        self.baton = baton;
+        self.first_start = false;
+    }
+
+    /// Reads until the course is run, or until it is told to end. Gives back the outlet, and what a next reader must
+    /// know.
+    pub fn run(mut self) -> (O, Baton) {
         if self.settings.course == Course::Follow {
             self.start_watching();
         }
@@ -190,7 +201,13 @@ impl<O: Outlet> Reader<O> {
             self.hear(news, Instant::now());
         }
         self.finish();
-        self.outlet
+        let mut baton = Baton::default();
+        for source in self.sources.values_mut() {
+            if let Some(passed) = source.pass_on() {
+                baton.add(source.found.key.clone(), passed);
+            }
+        }
+        (self.outlet, baton)
     }
 
     /// Whether all that was to be read is read.
