@@ -16,6 +16,7 @@ Examples:
 
 Signals:
   SIGTERM, SIGINT   end within shutdown.timeout; a second one at once
+  SIGHUP            load the configuration again; so does a change of its file
 
 Environment:
   SKIDDER_CONFIG, SKIDDER_LOG, NODE_NAME, NODE_IP, and what the configuration names as ${NAME}

@@ -10,6 +10,7 @@ pub mod level;
 pub mod logs;
 pub mod pretty;
 mod printer;
+mod reload;
 mod run;
 mod setup;
 mod status;

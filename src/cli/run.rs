@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::pretty::{Pretty, Totals};
 use super::printer::{Raw, subject};
+use super::reload::Watched;
 use super::{Color, Failure, RunArgs, RunOutput, environment, raise_file_limit};
 use crate::config::{Config, LogFormat, Output, StdoutFormat};
 use crate::discover::Found;
@@ -17,7 +18,7 @@ use crate::event::{Event, PodMeta};
 use crate::observe::log;
 use crate::pipeline::reader::Course;
 use crate::pipeline::shipping::Printer;
-use crate::pipeline::{self, Options, RunError};
+use crate::pipeline::{self, Options, Reloads, RunError};
 
 /// How wide the line of totals may be: a terminal of today.
 const TOTALS_WIDTH: usize = 100;
@@ -27,26 +28,35 @@ const TOTALS_WIDTH: usize = 100;
 /// # Errors
 /// What the configuration, the `data_dir`, the address to listen on or standard output refuse.
 pub fn execute(args: &RunArgs) -> Result<(), Failure> {
-    let config = match args.output {
-        Some(RunOutput::Stdout) => Config::load_for_stdout(args.config.as_deref(), &environment)?,
-        None => Config::load(args.config.as_deref(), &environment)?,
+    let watched = Watched::new(Config::file(args.config.as_deref(), &environment));
+    let (path, output) = (args.config.clone(), args.output);
+    let load = move || match output {
+        Some(RunOutput::Stdout) => Config::load_for_stdout(path.as_deref(), &environment),
+        None => Config::load(path.as_deref(), &environment),
     };
+    let config = load()?;
     let format = match config.log.format {
         LogFormat::Auto => log::Format::Auto,
         LogFormat::Text => log::Format::Text,
         LogFormat::Json => log::Format::Json,
     };
-    log::start(config.log.level.name(), format).map_err(|error| Failure::Wrong(error.to_string()))?;
+    let log =
+        log::start(config.log.level.name(), format).map_err(|error| Failure::Wrong(error.to_string()))?;
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("starting the runtime: {error}")))?;
     let (begun, totals) = (Instant::now(), Arc::default());
-    let printer = printer(&config, &totals);
-    let options = Options { printer, course: if args.once { Course::ToEnd } else { Course::Follow } };
+    let shown = Arc::clone(&totals);
+    let printer = Box::new(move |config: &Config| printer(config, &shown));
     runtime.block_on(async {
-        let stopped =
-            stop_signals().map_err(|error| Failure::Failed(format!("waiting for signals: {error}")))?;
-        pipeline::run(config, options, stopped).await.map_err(failure)
+        let unheard = |error| Failure::Failed(format!("waiting for signals: {error}"));
+        let stopped = stop_signals().map_err(unheard)?;
+        let (course, reloads) = if args.once {
+            (Course::ToEnd, Reloads::none())
+        } else {
+            (Course::Follow, Reloads::new(watched.start(load).map_err(unheard)?, log))
+        };
+        pipeline::run(config, Options { printer, course, reloads }, stopped).await.map_err(failure)
     })?;
     conclude(&totals, begun)
 }
@@ -74,14 +84,10 @@ fn failure(error: RunError) -> Failure {
 fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
-        let name = loop {
-            tokio::select! {
-                _ = terminate.recv() => break "SIGTERM",
-                _ = interrupt.recv() => break "SIGINT",
-                _ = hang_up.recv() => warn!("SIGHUP changes nothing yet; restart to apply a new configuration"),
-            }
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
         };
         info!("ending after {name}; a second signal ends at once");
         tokio::spawn(async move {

@@ -231,9 +231,7 @@ fn cuts_end_events_again_where_the_clock_ended_them() {
 fn other_rules_are_for_events_that_begin() {
     let mut desk = Desk::languages(&[Language::Java]);
     let rules = |languages: &[Language]| {
-        Arc::new(
-            Rules::compile(&Settings { languages: languages.to_vec(), ..Settings::default() }).unwrap(),
-        )
+        Arc::new(Rules::compile(&Settings { languages: languages.to_vec(), ..Settings::default() }).unwrap())
     };
     desk.err(HEAD);
     desk.joiner.set_rules(rules(&[Language::Python]));

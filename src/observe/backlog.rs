@@ -118,6 +118,8 @@ pub struct Account {
     written: AtomicU64,
     read: AtomicU64,
     ended: [AtomicU64; Fate::ALL.len()],
+    /// Of both, what another account has counted before.
+    repeated: AtomicU64,
     /// Nanoseconds since 1970 of the oldest event that is in no batch yet; [`NONE`] for none.
     held: AtomicI64,
     reading: Mutex<Reading>,
@@ -195,6 +197,7 @@ impl Backlog {
             written: AtomicU64::default(),
             read: AtomicU64::default(),
             ended: Default::default(),
+            repeated: AtomicU64::default(),
             held: AtomicI64::new(NONE),
             reading: Mutex::default(),
             counters: Counters { container, ..self.counters.clone() },
@@ -233,8 +236,18 @@ impl Backlog {
     /// The reader, and with it all that is on its way, begins anew: so do the accounts. What the metrics have counted
     /// stays.
     pub fn begin_again(&self) {
-        lock(&self.accounts).clear();
+        let mut books = lock(&self.books);
+        for account in std::mem::take(&mut books.accounts).into_values() {
+            let sums = account.accounts();
+            // What is pending is seen again.
+            books.gone += Accounts { written: sums.written - sums.pending, pending: 0, ..sums };
+        }
         lock(&self.batches).clear();
+        if let Some(metrics) = &self.per_container {
+            metrics.read_bytes.clear();
+            metrics.read_lines.clear();
+            metrics.lag_bytes.clear();
+        }
     }
 
     /// A source's account, for as long as it is open.
@@ -352,6 +365,7 @@ impl Account {
     /// So many bytes had come to their end before this account was opened, and were counted then.
     pub fn had_ended(&self, bytes: u64) {
         self.ended[Fate::Acknowledged as usize].fetch_add(bytes, Relaxed);
+        self.repeated.fetch_add(bytes, Relaxed);
     }
 
     /// The time of the oldest event (nanoseconds since 1970) that was read and is in no batch yet.
@@ -372,6 +386,9 @@ impl Account {
         let written = self.written.load(Relaxed);
         let ended = acknowledged + dropped + dead_letter + truncated + lost;
         let pending = written.saturating_sub(ended);
+        let repeated = self.repeated.load(Relaxed);
+        let (written, acknowledged) =
+            (written.saturating_sub(repeated), acknowledged.saturating_sub(repeated));
         Accounts { written, acknowledged, dropped, dead_letter, truncated, lost, pending }
     }
 

@@ -78,6 +78,12 @@ pub struct Metrics {
     pub bulk_duration: Histogram,
     /// `skidder_kubelet_requests_total{result}`: ok, unauthorized, forbidden, tls, timeout, error
     pub kubelet_requests: Family<ResultLabel, Counter>,
+    /// `skidder_config_reloads_total{result}`: success, failure
+    pub config_reloads: Family<ResultLabel, Counter>,
+    /// `skidder_config_last_reload_successful`: 1, or 0
+    pub config_last_reload_successful: Gauge,
+    /// `skidder_config_last_reload_success_timestamp_seconds`: since 1970
+    pub config_last_reload_success_seconds: Gauge<f64, AtomicU64>,
 }
 
 /// Why bytes can be known to be gone before they were read.
@@ -93,6 +99,7 @@ const BYTE_RESULTS: [&str; 5] = ["acknowledged", "dropped", "dead_letter", "trun
 const FILE_STATES: [&str; 3] = ["active", "rotated", "deleted"];
 const BULK_STATUSES: [&str; 5] = ["2xx", "4xx", "429", "5xx", "error"];
 const ENCODINGS: [&str; 2] = ["plain", "wire"];
+const RELOAD_RESULTS: [&str; 2] = ["success", "failure"];
 const KUBELET_RESULTS: [&str; 6] = ["ok", "unauthorized", "forbidden", "tls", "timeout", "error"];
 /// Seconds; Elasticsearch answers a bulk request within milliseconds, or at last with `output.timeout`.
 const BULK_SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -114,6 +121,9 @@ impl Default for Metrics {
             bulk_bytes: all(ENCODINGS.map(|encoding| EncodingLabel { encoding })),
             bulk_duration: Histogram::new(BULK_SECONDS),
             kubelet_requests: all(KUBELET_RESULTS.map(|result| ResultLabel { result })),
+            config_reloads: all(RELOAD_RESULTS.map(|result| ResultLabel { result })),
+            config_last_reload_successful: Gauge::default(),
+            config_last_reload_success_seconds: Gauge::default(),
         }
     }
 }
@@ -178,6 +188,21 @@ impl Metrics {
             "skidder_kubelet_requests",
             "Requests to the kubelet by result",
             of.kubelet_requests,
+        );
+        registry.register(
+            "skidder_config_reloads",
+            "Times that the configuration was loaded again, by result",
+            of.config_reloads,
+        );
+        registry.register(
+            "skidder_config_last_reload_successful",
+            "Whether the configuration that was loaded last is valid",
+            of.config_last_reload_successful,
+        );
+        registry.register(
+            "skidder_config_last_reload_success_timestamp_seconds",
+            "When a valid configuration was loaded last, in seconds since 1970",
+            of.config_last_reload_success_seconds,
         );
     }
 }

@@ -63,6 +63,9 @@ pub struct Configuration {
     pub hash: String,
     /// All values that are used, secrets masked.
     pub values: serde_json::Value,
+    /// What is wrong with the one that was loaded last, which is not used therefore.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// What a log file is.

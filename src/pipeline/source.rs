@@ -101,13 +101,7 @@ pub struct Source {
 
 impl Source {
     /// A source whose files were not looked at yet.
-    pub fn new(
-        id: SourceId,
-        found: Found,
-        naming: Naming,
-        chain: Chain,
-        manner: Manner,
-    ) -> Self {
+    pub fn new(id: SourceId, found: Found, naming: Naming, chain: Chain, manner: Manner) -> Self {
         Self {
             id,
             found,

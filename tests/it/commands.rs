@@ -197,7 +197,7 @@ fn page() -> StatusPage {
         started: "2026-11-22T10:00:00.123456789Z".into(),
         now: "2026-11-22T12:00:00Z".into(),
         not_ready: vec![format!("output: {why}")],
-        configuration: Configuration { hash: "3f786850e387550f".into(), values: Value::Null },
+        configuration: Configuration { hash: "3f786850e387550f".into(), values: Value::Null, refused: None },
         bytes: Accounts { acknowledged: 7_340_032, pending: 1_310_841, ..Accounts::default() },
         oldest_unshipped_seconds: 58.5,
         files: vec![

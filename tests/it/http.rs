@@ -203,6 +203,7 @@ async fn lag_and_age_rise_during_an_outage_and_clear_by_themselves() {
 async fn the_status_page_tells_file_by_file() {
     let agent = Agent::start(false).await;
     agent.status.configured(Configuration {
+        refused: None,
         hash: "c0ffee".into(),
         values: serde_json::json!({ "output": { "elasticsearch": { "api_key": "***" } } }),
     });

@@ -20,6 +20,7 @@ mod kubelet;
 mod logs;
 mod monitoring;
 mod node;
+mod reload;
 mod security;
 mod stories;
 mod support;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use skidder::event::Stream;
 
 use crate::support::agent::Agent;
@@ -196,6 +197,51 @@ async fn every_event_once_through_kills_rotations_and_bad_answers() {
     assert_once(&fake, &expected, seed);
     let conflicts = fake.model().conflicts;
     println!("{kill} kills, {} events, {conflicts} conflicts", expected.len());
+}
+
+/// The reloads change rules, sizes and waits, but not what becomes of these lines.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_once_through_reloads() {
+    let seed = number("SKIDDER_SEED", fastrand::u64(..));
+    let reloads = number("SKIDDER_RELOADS", 12);
+    println!("SKIDDER_SEED={seed} SKIDDER_RELOADS={reloads}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let node = Node::new();
+    let fake = Fake::new();
+    troubled(&fake, seed);
+    let plain = configuration(&node, &fake.serve().await);
+    let mut agent = Agent::new(&plain);
+    agent.start().await;
+    let mut containers: Vec<Written> = (0..4).map(|index| Written::new(&node, index)).collect();
+    for reload in 1..=reloads {
+        write_for_a_while(&mut containers, &mut random).await;
+        let wait = format!("max_wait: {}ms", reload + 50);
+        let languages = ["[all]", "[java]", "[python, java]"][random.usize(0..3)];
+        let changed = plain.replace("max_wait: 50ms", &wait);
+        agent.configure(&changed.replace("{ timeout", &format!("{{ languages: {languages}, timeout")));
+        agent.signal(Signal::HUP);
+        let applied = async || {
+            let reloaded = agent.metric("skidder_config_reloads_total{result=\"success\"}").await;
+            reloaded >= Some(reload as f64)
+        };
+        agent.until(&format!("reload {reload}"), applied).await;
+    }
+    for written in &mut containers {
+        written.end_trace();
+        node.pass(Duration::from_secs(120));
+        written.line();
+    }
+    let expected: Vec<String> = containers.iter().flat_map(|written| written.expected.clone()).collect();
+    let all = async || {
+        let stored = stored(&fake);
+        expected.iter().all(|text| stored.contains_key(text))
+    };
+    agent.until("every event", all).await;
+    assert_eq!(agent.metric("skidder_config_reloads_total{result=\"failure\"}").await, Some(0.0));
+    assert!(agent.term().await.success(), "{}", agent.log());
+    assert_once(&fake, &expected, seed);
+    let conflicts = fake.model().conflicts;
+    println!("{reloads} reloads, {} events, {conflicts} conflicts", expected.len());
 }
 
 async fn write_for_a_while(containers: &mut [Written], random: &mut fastrand::Rng) {

@@ -149,7 +149,7 @@ impl Journal {
         if self.duplicates.said.is_none_or(|said| now >= said + AGAIN) {
             tracing::warn!(
                 "{} documents, the last in {}, were stored already though this process never sent them: as it should \
-                 be after a kill or with a new data_dir, else a second agent ships the same files",
+                 be after a kill, a reload or with a new data_dir, else a second agent ships the same files",
                 self.duplicates.count,
                 target.name
             );
