@@ -106,7 +106,7 @@ pub enum Reply {
 
 /// The table of a request's statuses. `sent` is how many documents were in it.
 pub fn reply(status: u16, body: &Bytes, sent: usize) -> Reply {
-    let said = answer::parse_error(body, status);
+    let said = if (200..300).contains(&status) { None } else { answer::parse_error(body, status) };
     let line = || said.as_ref().map_or_else(|| format!("{status} {}", head(body)), Reason::line);
     match status {
         200..=299 => match answer::parse(body, sent) {
