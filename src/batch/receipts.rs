@@ -6,9 +6,9 @@
 //! in it. So for each open batch the mark is kept that stood when the batch got its first item of the source.
 //! Nothing in the batch lies below this floor, and marks only grow: the oldest floor is the safe position.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use crate::event::{GenerationKey, Receipt, SourceId, SourceKey};
+use crate::event::{BySource, GenerationKey, Receipt, SourceId, SourceKey};
 
 /// The lowest byte of a source that the reader still holds: an event not given out yet, or the next byte to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Mark {
 /// The marks of all sources, and what of them was told.
 #[derive(Default)]
 pub(super) struct Receipts {
-    sources: HashMap<SourceId, Source>,
+    sources: BySource<Source>,
     /// Sources whose mark moved while no open batch held anything of them: no batch will tell it.
     moved: BTreeSet<SourceId>,
 }

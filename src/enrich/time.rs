@@ -1,6 +1,6 @@
 //! The time of a document: the runtime's own text where Elasticsearch's `date_nanos` takes it.
 
-use crate::event::time::{nanos, rfc3339};
+use crate::event::time::{is_to_the_second, nanos, rfc3339};
 
 /// What stands in place of a time that `date_nanos` cannot hold.
 const NO_TIME: &[u8] = b"1970-01-01T00:00:00Z";
@@ -28,14 +28,11 @@ pub fn append(time: &[u8], out: &mut Vec<u8>) -> bool {
 
 /// Whether it is a date and time that exist, up to nine digits of a second, and `Z` or `±hh:mm`.
 fn is_strict(time: &[u8]) -> bool {
-    let Some((date, rest)) = time.split_at_checked(19) else { return false };
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] = date else {
-        return false;
-    };
-    let digits = [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, n1, n2, s1, s2];
-    if !digits.iter().fold(true, |all, byte| all & byte.is_ascii_digit()) {
+    let Some((date, rest)) = time.split_first_chunk() else { return false };
+    if !is_to_the_second(date) {
         return false;
     }
+    let &[y1, y2, y3, y4, _, m1, m2, _, d1, d2, _, h1, h2, _, n1, n2, _, s1, s2] = date;
     let year = u32::from(two(y1, y2)) * 100 + u32::from(two(y3, y4));
     YEARS.contains(&year)
         && (1..=days(two(m1, m2), year)).contains(&two(d1, d2))

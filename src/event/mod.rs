@@ -10,7 +10,9 @@ pub mod time;
 pub use batch::{Batch, Item, Receipt, Record, Settled, Target, TargetKind, Verdict};
 pub use metadata::{ContainerMeta, Origin, PodMeta};
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -255,6 +257,30 @@ impl<F: FnMut(&Event<'_>)> EventSink for F {
 /// A source within this process: an index, given in the order of discovery and never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub u32);
+
+/// What is kept for each source, found by its number.
+pub type BySource<T> = HashMap<SourceId, T, BuildHasherDefault<NumberHasher>>;
+
+/// Spreads numbers that this process has given, in an instruction: they are asked for with each event, and nobody
+/// chooses them so that they meet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u32(byte.into()));
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        // 2^64 divided by the golden ratio: neighbours end up far from each other, in the high bits too.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
 
 /// What names a source across restarts: `pod/<uid>/<container>/<instance>` for a container of a pod,
 /// `docker/<id>` for one of a plain Docker host, `file/<path>` for a plain file.

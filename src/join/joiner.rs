@@ -13,7 +13,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::time::nanos;
+use crate::event::time::Clock;
 use crate::event::{End, EventSink, Line, Position, Stream};
 
 use super::parts::{Parts, head};
@@ -25,6 +25,7 @@ use super::rules::{Next, Rules};
 pub struct Joiner {
     rules: Arc<Rules>,
     streams: [Held; Stream::COUNT],
+    clock: Clock,
 }
 
 /// What is held of one stream.
@@ -59,7 +60,7 @@ impl Held {
 impl Joiner {
     /// A joiner that holds nothing.
     pub fn new(rules: Arc<Rules>) -> Self {
-        Self { rules, streams: Default::default() }
+        Self { rules, streams: Default::default(), clock: Clock::default() }
     }
 
     /// Uses other rules for the events that begin from now on. One that has begun goes on and ends by those that it
@@ -141,7 +142,7 @@ impl Joiner {
     #[cold]
     fn take<S: EventSink + ?Sized>(&mut self, line: &Line<'_>, now: Instant, sink: &mut S) {
         let index = line.stream.index();
-        let stamp = stamp(line);
+        let stamp = self.stamp(line);
         self.end_overdue(stamp, sink);
         if line.malformed {
             // Its stream and time are guesses; it neither continues nor ends anything.
@@ -279,14 +280,14 @@ impl Joiner {
         held.touched = None;
         held.stamp = None;
     }
-}
 
-/// The time of a line as the runtime stamped it; plain files and malformed lines have none that a second reading
-/// would give again.
-fn stamp(line: &Line<'_>) -> Option<i64> {
-    match line.stream {
-        Stream::None => None,
-        _ if line.malformed => None,
-        _ => nanos(line.time),
+    /// The time of a line as the runtime stamped it; plain files and malformed lines have none that a second reading
+    /// would give again.
+    fn stamp(&mut self, line: &Line<'_>) -> Option<i64> {
+        match line.stream {
+            Stream::None => None,
+            _ if line.malformed => None,
+            _ => self.clock.nanos(line.time),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The agent's outlet: events become documents, documents become batches, batches leave for the output.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -18,7 +18,8 @@ use crate::batch::{self, Assembler, Entry};
 use crate::checkpoint::Keeper;
 use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
-use crate::event::{Batch, Event, Origin, PodMeta, Record, SourceId, SourceKey, Target, time};
+use crate::event::time::Clock;
+use crate::event::{Batch, BySource, Event, Origin, PodMeta, Record, SourceId, SourceKey, Target};
 use crate::observe::metrics::{ReasonLabel, ResultLabel};
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
 use crate::ship::elasticsearch::StateHandle;
@@ -81,7 +82,7 @@ pub struct Shipping {
     ways: Ways,
     assembler: Assembler,
     scratch: Scratch,
-    sources: HashMap<SourceId, Shipped>,
+    sources: BySource<Shipped>,
     /// Sealed, and the channel was full.
     outbox: VecDeque<Batch>,
 }
@@ -94,6 +95,7 @@ struct Shipped {
     route: Route,
     filters: SourceFilters,
     account: Arc<Account>,
+    clock: Clock,
 }
 
 impl Shipping {
@@ -105,7 +107,7 @@ impl Shipping {
             ways,
             assembler,
             scratch: Scratch::default(),
-            sources: HashMap::new(),
+            sources: BySource::default(),
             outbox: VecDeque::new(),
         }
     }
@@ -151,7 +153,8 @@ impl Outlet for Shipping {
             None => self.ways.backlog.open(facts.id, owner(&facts.found.origin)),
         };
         let (found, pod) = (facts.found.clone(), facts.pod.cloned());
-        self.sources.insert(facts.id, Shipped { found, pod, template, route, filters, account });
+        let clock = Clock::default();
+        self.sources.insert(facts.id, Shipped { found, pod, template, route, filters, account, clock });
     }
 
     #[inline]
@@ -181,7 +184,7 @@ impl Outlet for Shipping {
         if cut > 0 {
             shipped.account.ended(Fate::Truncated, cut);
         }
-        let Shipped { template, found, pod, route, .. } = shipped;
+        let Shipped { template, found, pod, route, clock, .. } = shipped;
         let targets = &mut self.settings.targets;
         let target = self.settings.targeted.then(|| targets.resolve(route, event.time));
         let entry = Entry {
@@ -190,7 +193,7 @@ impl Outlet for Shipping {
             end: (&end_key, end.offset),
             source,
             bytes: event.bytes - cut,
-            time: time::nanos(event.time),
+            time: clock.nanos(event.time),
         };
         let (scratch, rendering) = (&mut self.scratch, &mut self.settings.rendering);
         let write = |out: &mut Vec<u8>| match rendering {
