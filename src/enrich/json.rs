@@ -1,8 +1,9 @@
 //! Messages that are JSON objects: read once, made safe to index, or left text.
 //!
-//! A reader walks the message and writes it, without blanks, into a [`Scratch`]; whatever Elasticsearch would
-//! refuse is found on the way. The outcome is an [`Object`] whose bytes can be put into a document as they are,
-//! or nothing, and then the message stays what it was: text.
+//! A reader walks the message and finds whatever Elasticsearch would refuse. From the first blank, or whatever else
+//! is to be written in another way, it writes what it reads into a [`Scratch`]; most messages have none, and nothing
+//! of them is copied. The outcome is an [`Object`] whose bytes can be put into a document as they are, or nothing,
+//! and then the message stays what it was: text.
 //!
 //! | found | outcome |
 //! | --- | --- |
@@ -14,6 +15,10 @@
 //! | half of a surrogate pair; anything that is not JSON, or more behind it | text |
 //! | merge: more keys than [`MAX_MERGED_KEYS`]; `a` beside `a.b` | text |
 //! | merge: an array of unlike things; a key that is not the message's to set | under `json` |
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::escape;
 
@@ -73,7 +78,7 @@ impl Kind {
     }
 }
 
-/// One field of an object, as places in [`Scratch::text`].
+/// One field of an object, as places in [`Object::text`].
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     /// The hash of the key: equal keys are found by it.
@@ -91,7 +96,7 @@ struct Entry {
 /// The buffers of the reader, used again for each message.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// The message without blanks.
+    /// The message without blanks, up to [`Reader::copied`].
     text: Vec<u8>,
     /// The fields of all objects that are open; at the end those of the message's own.
     entries: Vec<Entry>,
@@ -143,28 +148,36 @@ impl Scratch {
     /// `utf8` tells that it is known to be valid UTF-8.
     ///
     /// A message that does not begin with a brace costs a look at its first byte.
-    pub fn read(&mut self, message: &[u8], utf8: bool, place: Place) -> Option<Object<'_>> {
+    pub fn read<'s>(&'s mut self, message: &'s [u8], utf8: bool, place: Place) -> Option<Object<'s>> {
         if message.first() != Some(&b'{') {
             return None;
         }
-        let message = escape::valid(message, utf8);
         self.text.clear();
         self.entries.clear();
-        let mut reader = Reader { rest: &message, scratch: self, place, keys: 0 };
+        let valid = escape::valid(message, utf8);
+        let mut reader =
+            Reader { message: &valid, rest: &valid, copied: 0, scratch: &mut *self, place, keys: 0 };
         reader.object(1, 0)?;
-        reader.blank();
-        if !reader.rest.is_empty() {
+        if !reader.rest.iter().all(|&byte| is_blank(byte)) {
             return None;
         }
+        let end = reader.at();
+        if reader.copied == 0 && matches!(valid, Cow::Borrowed(_)) {
+            return Some(Object { text: &message[..end], entries: &self.entries });
+        }
+        reader.copy();
         Some(Object { text: &self.text, entries: &self.entries })
     }
 }
 
-/// Walks a message; each method reads one thing, writes it to the scratch, and says `None` when the message must
-/// stay text.
+/// Walks a message; each method reads one thing, and says `None` when the message must stay text.
 struct Reader<'m, 's> {
+    message: &'m [u8],
     /// What is not read yet.
     rest: &'m [u8],
+    /// How much of the message is in the scratch, or was left out there. What was read since is still to be copied,
+    /// just as it is.
+    copied: usize,
     scratch: &'s mut Scratch,
     place: Place,
     /// Keys seen, in all objects.
@@ -172,6 +185,30 @@ struct Reader<'m, 's> {
 }
 
 impl<'m> Reader<'m, '_> {
+    /// How much of the message was read.
+    fn at(&self) -> usize {
+        self.message.len() - self.rest.len()
+    }
+
+    /// Where in the outcome stands what comes next.
+    fn offset(&self) -> usize {
+        self.scratch.text.len() + self.at() - self.copied
+    }
+
+    /// Copies what was read, so that something else than the message can follow.
+    fn copy(&mut self) {
+        let at = self.at();
+        self.scratch.text.extend_from_slice(&self.message[self.copied..at]);
+        self.copied = at;
+    }
+
+    /// Reads so many bytes that are left out.
+    fn skip(&mut self, count: usize) {
+        self.copy();
+        self.rest = &self.rest[count..];
+        self.copied += count;
+    }
+
     /// An object; `path` is the length of the keys that lead to it.
     fn object(&mut self, depth: usize, path: usize) -> Option<()> {
         if depth > MAX_DEPTH {
@@ -202,13 +239,13 @@ impl<'m> Reader<'m, '_> {
             return None;
         }
         self.blank();
-        let start = self.scratch.text.len();
+        let start = self.offset();
         let hash = self.key()?;
-        let path = path + self.scratch.text.len() - start;
+        let path = path + self.offset() - start;
         self.open(b':')?;
-        let value = self.scratch.text.len();
+        let value = self.offset();
         let kind = self.value(depth, path)?;
-        Some(Entry { hash, start, value, end: self.scratch.text.len(), kind })
+        Some(Entry { hash, start, value, end: self.offset(), kind })
     }
 
     fn value(&mut self, depth: usize, path: usize) -> Option<Kind> {
@@ -216,11 +253,7 @@ impl<'m> Reader<'m, '_> {
         match self.rest.first()? {
             b'"' => {
                 let (text, _) = self.string()?;
-                if path + text.len() > MAX_VALUE {
-                    return None;
-                }
-                self.quote(text);
-                Some(Kind::Text)
+                (path + text.len() <= MAX_VALUE).then_some(Kind::Text)
             }
             b'{' => {
                 self.object(depth + 1, path)?;
@@ -254,21 +287,19 @@ impl<'m> Reader<'m, '_> {
 
     /// A key, written in the one way that all equal keys are written; its hash.
     fn key(&mut self) -> Option<u64> {
+        let before = self.rest;
         let (key, escaped) = self.string()?;
-        let start = self.scratch.text.len();
-        if escaped {
-            let mut quoted = Vec::with_capacity(key.len() + 2);
-            quoted.push(b'"');
-            quoted.extend_from_slice(key);
-            quoted.push(b'"');
-            let plain: String = serde_json::from_slice(&quoted).ok()?;
-            check_key(plain.as_bytes())?;
-            escape::append(&plain, &mut self.scratch.text);
-        } else {
+        if !escaped {
             check_key(key)?;
-            self.quote(key);
+            return Some(xxh3_64(key));
         }
-        Some(xxhash_rust::xxh3::xxh3_64(&self.scratch.text[start..]))
+        let plain: String = serde_json::from_slice(&before[..key.len() + 2]).ok()?;
+        check_key(plain.as_bytes())?;
+        self.rest = before;
+        self.skip(key.len() + 2);
+        let start = self.scratch.text.len();
+        escape::append(&plain, &mut self.scratch.text);
+        Some(xxh3_64(&self.scratch.text[start + 1..self.scratch.text.len() - 1]))
     }
 
     /// A string's inside as it stands, and whether there is an escape in it.
@@ -295,60 +326,61 @@ impl<'m> Reader<'m, '_> {
     fn number(&mut self) -> Option<Kind> {
         let length = number_length(self.rest)?;
         let (number, rest) = self.rest.split_at(length);
-        self.rest = rest;
         if fits(number) {
-            self.scratch.text.extend_from_slice(number);
+            self.rest = rest;
             return Some(Kind::Number);
         }
         if self.place == Place::Root || length > MAX_VALUE {
             return None;
         }
-        self.quote(number);
+        self.skip(length);
+        self.scratch.text.push(b'"');
+        self.scratch.text.extend_from_slice(number);
+        self.scratch.text.push(b'"');
         Some(Kind::Text)
     }
 
     fn word(&mut self, word: &[u8], kind: Kind) -> Option<Kind> {
         self.rest = self.rest.strip_prefix(word)?;
-        self.scratch.text.extend_from_slice(word);
         Some(kind)
     }
 
-    /// Reads and writes one byte of punctuation, which must be there.
+    /// Reads one byte of punctuation, which must be there.
     fn open(&mut self, byte: u8) -> Option<()> {
         self.close(byte).then_some(())
     }
 
-    /// Reads and writes one byte of punctuation, if it is there.
+    /// Reads one byte of punctuation, if it is there.
+    #[inline]
     fn close(&mut self, byte: u8) -> bool {
         self.blank();
-        if self.rest.first() != Some(&byte) {
-            return false;
+        match self.rest.split_first() {
+            Some((first, rest)) if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
         }
-        self.rest = &self.rest[1..];
-        self.scratch.text.push(byte);
-        true
     }
 
+    #[inline]
     fn blank(&mut self) {
-        let blanks = self.rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
-        self.rest = &self.rest[blanks..];
-    }
-
-    fn quote(&mut self, inside: &[u8]) {
-        self.scratch.text.push(b'"');
-        self.scratch.text.extend_from_slice(inside);
-        self.scratch.text.push(b'"');
+        if self.rest.first().is_some_and(|&byte| is_blank(byte)) {
+            self.skip(self.rest.iter().take_while(|&&byte| is_blank(byte)).count());
+        }
     }
 
     /// Settles the object whose fields begin at `first`: of a key given twice the last stays.
     fn settle(&mut self, first: usize) -> Option<()> {
         let entries = &self.scratch.entries[first..];
         if has_twins(entries) {
+            self.copy();
             self.drop_twins(first);
         }
-        let entries = &self.scratch.entries[first..];
-        if self.place == Place::Root && has_both_leaf_and_object(entries, &self.scratch.text) {
-            return None;
+        if self.place == Place::Root {
+            self.copy();
+            let entries = &self.scratch.entries[first..];
+            return (!has_both_leaf_and_object(entries, &self.scratch.text)).then_some(());
         }
         Some(())
     }
@@ -403,11 +435,23 @@ fn has_both_leaf_and_object(entries: &[Entry], text: &[u8]) -> bool {
     })
 }
 
-/// Whether Elasticsearch takes the key as a field's name, dots included.
+/// Whether Elasticsearch takes the key as a field's name: none of its parts between dots is blank.
 fn check_key(key: &[u8]) -> Option<()> {
-    let is_blank = |part: &[u8]| part.iter().all(u8::is_ascii_whitespace);
-    let refused = key.len() > MAX_KEY || key.contains(&0) || key.split(|&byte| byte == b'.').any(is_blank);
-    (!refused).then_some(())
+    let mut blank = true;
+    for &byte in key {
+        match byte {
+            0 => return None,
+            b'.' if blank => return None,
+            b'.' => blank = true,
+            _ => blank &= byte.is_ascii_whitespace(),
+        }
+    }
+    (!blank && key.len() <= MAX_KEY).then_some(())
+}
+
+/// What may stand between tokens.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// How long the escape is that `text` begins with; a surrogate's two halves are one.
