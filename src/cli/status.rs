@@ -8,7 +8,7 @@ use reqwest::{Client, Url};
 
 use super::pretty::bytes;
 use super::{Failure, StatusArgs, runtime};
-use crate::observe::{FileState, FileStatus, OutputStatus, StatusPage};
+use crate::observe::{Complaint, FileState, FileStatus, OutputStatus, StatusPage};
 
 /// How long an agent may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,6 +85,9 @@ fn show(page: &StatusPage, out: &mut dyn Write) -> io::Result<()> {
     match page.bytes.pending {
         0 => writeln!(out)?,
         _ => writeln!(out, ", the oldest {:.0} s old", page.oldest_unshipped_seconds)?,
+    }
+    for Complaint { namespace, pod, message } in &page.complaints {
+        wrapped(&format!("{namespace}/{pod}: "), message, out)?;
     }
     show_files(&page.files, out)
 }

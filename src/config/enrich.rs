@@ -25,6 +25,8 @@ pub struct Kubernetes {
     pub enabled: Switch,
     /// Who is asked.
     pub kubelet: Kubelet,
+    /// For a sidecar: the pod that it is of.
+    pub pod: OwnPod,
     /// How long a new pod's events wait for its metadata; then they ship without. Default: `10s`.
     #[serde(with = "duration")]
     #[cfg_attr(test, schemars(with = "schema::Duration"))]
@@ -36,7 +38,7 @@ pub struct Kubernetes {
     /// Dots in their names become underscores: `app_kubernetes_io/name`. Default: `true`.
     pub dedot: bool,
     /// What pods may decide for themselves: `true`, `false`, or some of `skidder.io/exclude`,
-    /// `skidder.io/exclude-containers`, `fluentbit.io/exclude`, `co.elastic.logs/enabled`,
+    /// `skidder.io/exclude-containers`, `fluentbit.io/exclude`, `co.elastic.logs/enabled`, `co.elastic.logs/pipeline`,
     /// `skidder.io/multiline`, `skidder.io/json`, `skidder.io/dataset`, `skidder.io/pipeline`. Default: `true`.
     pub pod_annotations: PodAnnotations,
 }
@@ -46,6 +48,7 @@ impl Default for Kubernetes {
         Self {
             enabled: Switch::Auto,
             kubelet: Kubelet::default(),
+            pod: OwnPod::default(),
             wait: Duration::from_secs(10),
             // Of fixed text that parses; a test holds it.
             labels: "*".parse().into_iter().collect(),
@@ -121,6 +124,34 @@ impl Default for Kubelet {
     }
 }
 
+/// `kubernetes.pod`: the pod that a sidecar is of, as the downward API tells it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct OwnPod {
+    /// For a sidecar: the pod that all files are of which the kubelet has not named; `${POD_NAME}`. Default: `""`.
+    #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub name: Option<String>,
+    /// Its namespace; `${POD_NAMESPACE}`. Default: `""`.
+    #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub namespace: Option<String>,
+    /// Its uid; `${POD_UID}`. Default: `""`.
+    #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub uid: Option<String>,
+    /// Its address; `${POD_IP}`. Default: `""`.
+    #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub ip: Option<String>,
+    /// A folder, the mount of a `downwardAPI` volume, with the files `labels` and, if wanted, `annotations`; read
+    /// again when they change. Default: `""`.
+    #[serde(with = "optional")]
+    #[cfg_attr(test, schemars(with = "Option<PathBuf>"))]
+    pub podinfo: Option<PathBuf>,
+}
+
 /// Where the kubelet is, or a file that holds an answer of its `/pods`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KubeletUrl {
@@ -173,6 +204,8 @@ pub enum PodAnnotation {
     FluentBitExclude,
     /// `co.elastic.logs/enabled`
     ElasticEnabled,
+    /// `co.elastic.logs/pipeline`
+    ElasticPipeline,
     /// `skidder.io/multiline`
     Multiline,
     /// `skidder.io/json`
@@ -185,11 +218,12 @@ pub enum PodAnnotation {
 
 impl PodAnnotation {
     /// All of them with their names.
-    pub const ALL: [(Self, &str); 8] = [
+    pub const ALL: [(Self, &str); 9] = [
         (Self::Exclude, "skidder.io/exclude"),
         (Self::ExcludeContainers, "skidder.io/exclude-containers"),
         (Self::FluentBitExclude, "fluentbit.io/exclude"),
         (Self::ElasticEnabled, "co.elastic.logs/enabled"),
+        (Self::ElasticPipeline, "co.elastic.logs/pipeline"),
         (Self::Multiline, "skidder.io/multiline"),
         (Self::Json, "skidder.io/json"),
         (Self::Dataset, "skidder.io/dataset"),

@@ -28,7 +28,8 @@ pub mod units;
 
 pub use agent::{Http, Level, Listen, Log, LogFormat, Shutdown, ShutdownMode};
 pub use enrich::{
-    DropRule, Events, Json, Kubelet, KubeletUrl, Kubernetes, PodAnnotation, PodAnnotations, Redaction, Switch,
+    DropRule, Events, Json, Kubelet, KubeletUrl, Kubernetes, OwnPod, PodAnnotation, PodAnnotations,
+    Redaction, Switch,
 };
 pub use error::ConfigError;
 pub use input::{

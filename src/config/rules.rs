@@ -35,6 +35,12 @@ pub(super) fn check(config: &Config, root: &Node) -> Result<(), Fault> {
     if let Output::Elasticsearch(output) = &config.output {
         must_fit("output.elasticsearch.batch.max_bytes", output.batch.max_bytes, config, root)?;
     }
+    let pod = &config.kubernetes.pod;
+    let told = [pod.namespace.is_some(), pod.uid.is_some(), pod.ip.is_some(), pod.podinfo.is_some()];
+    if pod.name.is_none() && told.contains(&true) {
+        let message = "is missing, so the rest is of no pod; write `name: ${POD_NAME}`".into();
+        return wrong("kubernetes.pod.name", message);
+    }
     let mut names = BTreeSet::new();
     for (index, pattern) in config.multiline.patterns.iter().enumerate() {
         if !names.insert((&pattern.name, format!("{:?}", pattern.selector))) {

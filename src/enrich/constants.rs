@@ -18,9 +18,15 @@ pub fn ecs(settings: &DocumentSettings, subject: &Subject<'_>) -> Fields {
     let mut fields = Fields::default();
     fields.object("log").object("file").text("path", subject.path);
     match subject.origin {
-        Origin::Pod { .. } => pod(&mut fields, settings, subject),
+        Origin::Pod { .. } => container_of_pod(&mut fields, settings, subject),
         Origin::Docker { id, .. } => docker(&mut fields, settings, subject, id),
-        Origin::File => {}
+        Origin::File => {
+            if let Some(own) = subject.pod {
+                let kubernetes = fields.object("kubernetes");
+                pod_names(kubernetes, [&own.namespace, &own.name, &own.uid], Some(own));
+                pod(kubernetes, settings, Some(own));
+            }
+        }
     }
     if !settings.node_name.is_empty() {
         fields.object("host").text("name", &settings.node_name);
@@ -41,33 +47,17 @@ pub fn ecs(settings: &DocumentSettings, subject: &Subject<'_>) -> Fields {
 }
 
 /// `kubernetes` and `container` of a pod's container.
-fn pod(fields: &mut Fields, settings: &DocumentSettings, subject: &Subject<'_>) {
+fn container_of_pod(fields: &mut Fields, settings: &DocumentSettings, subject: &Subject<'_>) {
     let Origin::Pod { namespace, pod: name, uid, container, instance, .. } = subject.origin else { return };
     let meta = subject.pod;
     let kubernetes = fields.object("kubernetes");
-    kubernetes.text("namespace", namespace);
-    kubernetes.object("pod").text("name", name).text("uid", uid).text("ip", meta.map_or("", |meta| &meta.ip));
+    pod_names(kubernetes, [namespace, name, uid], meta);
     kubernetes.object("container").text("name", container);
     if *instance > 0 {
         let restarts = instance.to_string().into_bytes();
         kubernetes.object("container").object("status").leaf("restarts", restarts);
     }
-    let node = node(settings, meta);
-    if !node.is_empty() {
-        kubernetes.object("node").text("name", node);
-    }
-    if let Some(meta) = meta {
-        texts(kubernetes, "labels", &meta.labels, &settings.labels, settings.dedot);
-        texts(kubernetes, "annotations", &meta.annotations, &settings.annotations, settings.dedot);
-        for workload in workload::of(meta) {
-            match workload {
-                Workload::Known { field, name } => kubernetes.object(field).text("name", name),
-                Workload::Custom { kind, name } => {
-                    kubernetes.object("owner").text("kind", kind).text("name", name)
-                }
-            };
-        }
-    }
+    pod(kubernetes, settings, meta);
     let known = meta.and_then(|meta| meta.containers.get(container));
     let id = container_id(subject.origin, known);
     let image = known.map_or("", |known| &known.image);
@@ -75,6 +65,31 @@ fn pod(fields: &mut Fields, settings: &DocumentSettings, subject: &Subject<'_>) 
         let container = fields.object("container");
         container.text("id", id).text("runtime", known.map_or("", runtime));
         image_fields(container, image, known.map_or("", |known| &known.image_id));
+    }
+}
+
+/// How a pod is called.
+fn pod_names(kubernetes: &mut Fields, [namespace, name, uid]: [&str; 3], meta: Option<&PodMeta>) {
+    kubernetes.text("namespace", namespace);
+    kubernetes.object("pod").text("name", name).text("uid", uid).text("ip", meta.map_or("", |meta| &meta.ip));
+}
+
+/// What else is said of a pod: its node, labels, annotations, workloads.
+fn pod(kubernetes: &mut Fields, settings: &DocumentSettings, meta: Option<&PodMeta>) {
+    let node = node(settings, meta);
+    if !node.is_empty() {
+        kubernetes.object("node").text("name", node);
+    }
+    let Some(meta) = meta else { return };
+    texts(kubernetes, "labels", &meta.labels, &settings.labels, settings.dedot);
+    texts(kubernetes, "annotations", &meta.annotations, &settings.annotations, settings.dedot);
+    for workload in workload::of(meta) {
+        match workload {
+            Workload::Known { field, name } => kubernetes.object(field).text("name", name),
+            Workload::Custom { kind, name } => {
+                kubernetes.object("owner").text("kind", kind).text("name", name)
+            }
+        };
     }
 }
 
@@ -110,18 +125,7 @@ pub fn fluentd(settings: &DocumentSettings, subject: &Subject<'_>) -> Fields {
                 fields.object("docker").text("container_id", id);
             }
             let kubernetes = fields.object("kubernetes");
-            kubernetes.text("namespace_name", namespace).text("pod_name", pod).text("pod_id", uid);
-            kubernetes
-                .text("pod_ip", subject.pod.map_or("", |meta| &meta.ip))
-                .text("container_name", container);
-            if let Some(known) = known {
-                kubernetes.text("container_image", &known.image).text("container_image_id", &known.image_id);
-            }
-            kubernetes.text("host", node(settings, subject.pod));
-            if let Some(meta) = subject.pod {
-                texts(kubernetes, "labels", &meta.labels, &settings.labels, settings.dedot);
-                texts(kubernetes, "annotations", &meta.annotations, &settings.annotations, settings.dedot);
-            }
+            fluentd_pod(kubernetes, settings, [namespace, pod, uid], container, subject.pod);
             fields.text("tag", &tag(subject, id));
         }
         Origin::Docker { id, .. } => {
@@ -129,6 +133,10 @@ pub fn fluentd(settings: &DocumentSettings, subject: &Subject<'_>) -> Fields {
             fields.text("tag", &tag(subject, id));
         }
         Origin::File => {
+            if let Some(own) = subject.pod {
+                let names = [&*own.namespace, &own.name, &own.uid];
+                fluentd_pod(fields.object("kubernetes"), settings, names, "", Some(own));
+            }
             fields.text("tag", &tag(subject, ""));
         }
     }
@@ -137,6 +145,26 @@ pub fn fluentd(settings: &DocumentSettings, subject: &Subject<'_>) -> Fields {
     }
     fields.add(&settings.add_fields);
     fields
+}
+
+/// `kubernetes` as the metadata filter has it.
+fn fluentd_pod(
+    kubernetes: &mut Fields,
+    settings: &DocumentSettings,
+    [namespace, pod, uid]: [&str; 3],
+    container: &str,
+    meta: Option<&PodMeta>,
+) {
+    kubernetes.text("namespace_name", namespace).text("pod_name", pod).text("pod_id", uid);
+    kubernetes.text("pod_ip", meta.map_or("", |meta| &meta.ip)).text("container_name", container);
+    if let Some(known) = meta.and_then(|meta| meta.containers.get(container)) {
+        kubernetes.text("container_image", &known.image).text("container_image_id", &known.image_id);
+    }
+    kubernetes.text("host", node(settings, meta));
+    if let Some(meta) = meta {
+        texts(kubernetes, "labels", &meta.labels, &settings.labels, settings.dedot);
+        texts(kubernetes, "annotations", &meta.annotations, &settings.annotations, settings.dedot);
+    }
 }
 
 /// Fluentd's tag: `kubernetes.` and the path of the link in `/var/log/containers`, dots for slashes. Without the

@@ -18,13 +18,15 @@ pub mod escape;
 mod fields;
 pub mod json;
 pub mod kubelet;
+pub mod podinfo;
 pub mod pods;
 mod time;
 pub mod workload;
 
-pub use annotations::{Allowed, PodSettings};
+pub use annotations::{Allowed, Excluded, PodSettings};
 pub use docker::DockerMeta;
 pub use document::{DocumentSettings, JsonMode, Metadata, Schema, Subject, Template};
 pub use json::Scratch;
 pub use kubelet::{KubeletError, KubeletSettings, Wanted, WantedReceiver};
+pub use podinfo::OwnPod;
 pub use pods::{Pods, PodsError};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 
-use crate::event::{ContainerMeta, PodMeta};
+use crate::event::{ContainerMeta, Origin, PodMeta};
 
 /// Labels and annotations with a longer value are not kept: some tools keep whole manifests in annotations, which
 /// no index takes.
@@ -17,6 +17,12 @@ pub const MAX_TEXT: usize = 4 * 1024;
 
 /// How many bytes of labels, and how many of annotations, are kept of one pod, keys and values together.
 pub const MAX_TEXTS: usize = 32 * 1024;
+
+/// What the kubelet makes a static pod's uid of; its mirror has it too.
+const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+
+/// What marks the mirror of a static pod in the API server.
+const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// A snapshot of the node's pods, by uid. Cheap to share; never changed once it is published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,10 +48,27 @@ impl Pods {
     }
 
     /// Whether all that documents show of this container is there: before it starts, the kubelet lists a pod
-    /// without its containers' ids, its IP and its images' digests.
-    pub fn is_settled(&self, uid: &str, container: &str) -> bool {
+    /// without its containers' ids, its IP and its images' digests; after a restart, for a while with the id of the
+    /// instance before, which only matters as long as no link tells the new one.
+    pub fn is_settled(&self, origin: &Origin) -> bool {
+        let Origin::Pod { uid, container, instance, container_id, .. } = origin else { return true };
         let known = self.get(uid).and_then(|pod| pod.containers.get(container));
-        known.is_some_and(|container| !container.id.is_empty())
+        known.is_some_and(|known| {
+            !known.id.is_empty() && (container_id.is_some() || known.restarts >= *instance)
+        })
+    }
+
+    /// Adds a pod under the uid that is in its logs' paths. The API server's mirror of a static pod has another uid,
+    /// and names that of the path in an annotation; what has it for its own comes before such a mirror.
+    fn add(&mut self, mut pod: PodMeta) {
+        match pod.annotations.get(CONFIG_HASH).filter(|hash| **hash != pod.uid).cloned() {
+            Some(hash) if pod.annotations.contains_key(CONFIG_MIRROR) => {
+                pod.uid.clone_from(&hash);
+                self.by_uid.entry(hash).or_insert_with(|| Arc::new(pod));
+            }
+            _ if pod.uid.is_empty() => {}
+            _ => drop(self.by_uid.insert(pod.uid.clone(), Arc::new(pod))),
+        }
     }
 
     /// All pods, in no order.
@@ -148,10 +171,7 @@ impl<'de> Deserialize<'de> for Pods {
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Pods, A::Error> {
                 let mut pods = Pods::default();
                 while let Some(listed) = items.next_element::<Listed>()? {
-                    let pod = PodMeta::from(listed);
-                    if !pod.uid.is_empty() {
-                        pods.by_uid.insert(pod.uid.clone(), Arc::new(pod));
-                    }
+                    pods.add(listed.into());
                 }
                 Ok(pods)
             }
@@ -249,8 +269,8 @@ impl From<Listed> for PodMeta {
             uid: metadata.uid,
             node: spec.node_name,
             ip: status.pod_ip,
-            labels: metadata.labels.0,
-            annotations: metadata.annotations.0,
+            labels: metadata.labels.kept,
+            annotations: metadata.annotations.kept,
             owner: owner.map(|owner| (owner.kind, owner.name)),
             containers: containers(
                 [spec.init_containers, spec.containers, spec.ephemeral_containers],
@@ -288,7 +308,22 @@ fn containers(
 
 /// Labels or annotations, those within bounds.
 #[derive(Default)]
-struct Texts(BTreeMap<String, String>);
+pub(super) struct Texts {
+    /// Those that are kept.
+    pub kept: BTreeMap<String, String>,
+    bytes: usize,
+}
+
+impl Texts {
+    /// Keeps one, unless it is too long or there are too many.
+    pub fn add(&mut self, key: String, text: String) {
+        let bytes = self.bytes + key.len() + text.len();
+        if key.len() <= MAX_TEXT && text.len() <= MAX_TEXT && bytes <= MAX_TEXTS {
+            self.bytes = bytes;
+            self.kept.insert(key, text);
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -302,17 +337,14 @@ impl<'de> Deserialize<'de> for Texts {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
                 let mut texts = Texts::default();
-                let mut left = MAX_TEXTS;
                 while let Some(Short(key)) = map.next_key()? {
                     let Some(key) = key else {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     };
                     let Short(text) = map.next_value()?;
-                    let Some(text) = text else { continue };
-                    if let Some(rest) = left.checked_sub(key.len() + text.len()) {
-                        left = rest;
-                        texts.0.insert(key, text);
+                    if let Some(text) = text {
+                        texts.add(key, text);
                     }
                 }
                 Ok(texts)

@@ -32,6 +32,17 @@ pub enum Origin {
     File,
 }
 
+impl Origin {
+    /// Namespace, pod and container, for what is chosen by them; empty where there is none. A file that no path
+    /// names may still be of a pod: a sidecar's.
+    pub fn names<'a>(&'a self, pod: Option<&'a PodMeta>) -> [&'a str; 3] {
+        match self {
+            Self::Pod { namespace, pod, container, .. } => [namespace, pod, container],
+            Self::Docker { .. } | Self::File => pod.map_or([""; 3], |pod| [&pod.namespace, &pod.name, ""]),
+        }
+    }
+}
+
 /// What the kubelet tells of a pod: only what documents, targets and filters need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodMeta {

@@ -123,6 +123,7 @@ pub struct Account {
     /// Nanoseconds since 1970 of the oldest event that is in no batch yet; [`NONE`] for none.
     held: AtomicI64,
     reading: Mutex<Reading>,
+    complaints: Mutex<Vec<String>>,
     counters: Counters,
 }
 
@@ -200,6 +201,7 @@ impl Backlog {
             repeated: AtomicU64::default(),
             held: AtomicI64::new(NONE),
             reading: Mutex::default(),
+            complaints: Mutex::default(),
             counters: Counters { container, ..self.counters.clone() },
         });
         lock(&self.books).accounts.insert(source, Arc::clone(&account));
@@ -376,6 +378,16 @@ impl Account {
     /// Shows where the reader is.
     pub fn show(&self, reading: Reading) {
         *lock(&self.reading) = reading;
+    }
+
+    /// What the source's pod asks for and does not get, in words; replaces what was said before.
+    pub fn complain(&self, complaints: Vec<String>) {
+        *lock(&self.complaints) = complaints;
+    }
+
+    /// See [`Account::complain`].
+    pub(super) fn complaints(&self) -> Vec<String> {
+        lock(&self.complaints).clone()
     }
 
     /// The sums.

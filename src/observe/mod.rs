@@ -22,7 +22,9 @@ pub use health::{Health, Heartbeat, Readiness};
 pub use http::{HttpError, Pages, Server};
 pub use metrics::Metrics;
 pub use repeats::{Repeats, Said};
-pub use status::{Configuration, FileState, FileStatus, LastError, OutputStatus, Status, StatusPage};
+pub use status::{
+    Complaint, Configuration, FileState, FileStatus, LastError, OutputStatus, Status, StatusPage,
+};
 
 /// Locks what is changed in single steps only: a thread that panicked left it whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,13 +1,13 @@
 //! The status page: what `/status` says as JSON and `/` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backlog::{Account, Accounts, Backlog};
+use super::backlog::{Account, Accounts, Backlog, Owner};
 use super::health::Health;
 use super::lock;
 
@@ -54,6 +54,20 @@ pub struct StatusPage {
     pub files: Vec<FileStatus>,
     /// Per output.
     pub outputs: Vec<OutputStatus>,
+    /// What pods ask for and do not get: once for each pod and annotation.
+    #[serde(default)]
+    pub complaints: Vec<Complaint>,
+}
+
+/// An annotation whose value is wrong and ignored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Complaint {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// Which annotation, and what is wrong.
+    pub message: String,
 }
 
 /// A configuration as it may be shown.
@@ -166,7 +180,9 @@ impl Status {
             let nanos = now.as_nanosecond() - i128::from(oldest);
             nanos.max(0) as f64 / 1e9
         });
-        let mut files: Vec<_> = self.backlog.sources().iter().map(|account| file(account)).collect();
+        let sources = self.backlog.sources();
+        let complaints: BTreeSet<_> = sources.iter().flat_map(|account| complaints(account)).collect();
+        let mut files: Vec<_> = sources.iter().map(|account| file(account)).collect();
         files.sort_by(|a, b| b.lag_bytes.cmp(&a.lag_bytes).then_with(|| a.path.cmp(&b.path)));
         StatusPage {
             version: VERSION.to_owned(),
@@ -180,8 +196,15 @@ impl Status {
             oldest_unshipped_seconds: age,
             files,
             outputs: lock(&self.outputs).values().cloned().collect(),
+            complaints: complaints.into_iter().collect(),
         }
     }
+}
+
+fn complaints(account: &Account) -> Vec<Complaint> {
+    let Owner { namespace, pod, .. } = account.owner();
+    let complaint = |message| Complaint { namespace: namespace.clone(), pod: pod.clone(), message };
+    account.complaints().into_iter().map(complaint).collect()
 }
 
 fn file(account: &Account) -> FileStatus {

@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use super::wake::Wake;
-use crate::enrich::{KubeletSettings, Pods, Wanted, kubelet};
-use crate::event::PodMeta;
+use crate::enrich::{KubeletSettings, OwnPod, Pods, Wanted, kubelet};
+use crate::event::{Origin, PodMeta};
 use crate::observe::Metrics;
 
 /// How long a pod that is listed is waited for until the kubelet has all of it: while it is pending its address and
-/// its containers' ids are missing.
-const SETTLING: Duration = Duration::from_secs(2);
+/// its containers' ids are missing. The kubelet's list is about a second behind the runtime, and it is asked once a
+/// second.
+const SETTLING: Duration = Duration::from_secs(4);
 
 /// What is known of a pod.
 #[derive(Clone, Debug)]
@@ -23,6 +26,29 @@ pub enum Lookup {
     TimedOut,
     /// Nobody is asked.
     NotAsked,
+}
+
+impl Own {
+    fn reread(&mut self) -> bool {
+        match self.told.read() {
+            Ok(meta) => {
+                self.trouble = None;
+                let changed = meta != *self.meta;
+                if changed {
+                    self.meta = Arc::new(meta);
+                }
+                changed
+            }
+            Err(error) => {
+                let trouble = error.to_string();
+                if self.trouble.as_ref() != Some(&trouble) {
+                    warn!("{trouble}");
+                    self.trouble = Some(trouble);
+                }
+                false
+            }
+        }
+    }
 }
 
 /// Answers of the kubelet. One writes, the reader looks.
@@ -45,6 +71,16 @@ impl Snapshot {
 pub struct Directory {
     asked: Option<Asked>,
     pods: Arc<Pods>,
+    own: Option<Own>,
+}
+
+/// The pod that a sidecar is of.
+#[derive(Debug)]
+struct Own {
+    told: OwnPod,
+    meta: Arc<PodMeta>,
+    /// What went wrong when it was last read; it is said once.
+    trouble: Option<String>,
 }
 
 #[derive(Debug)]
@@ -58,14 +94,14 @@ struct Asked {
 impl Directory {
     /// Nobody is asked: names come from the path alone.
     pub fn none() -> Self {
-        Self { asked: None, pods: Arc::default() }
+        Self { asked: None, pods: Arc::default(), own: None }
     }
 
     /// A recorded answer.
     pub fn recorded(pods: Pods) -> Self {
         let snapshot = Arc::new(Snapshot(Mutex::new(Arc::new(pods))));
         let asked = Asked { snapshot, wanted: None, wait: Duration::ZERO };
-        let mut directory = Self { asked: Some(asked), pods: Arc::default() };
+        let mut directory = Self { asked: Some(asked), ..Self::none() };
         directory.refresh();
         directory
     }
@@ -85,9 +121,25 @@ impl Directory {
             published.set(pods);
             bell.metadata();
         };
-        let directory =
-            Self { asked: Some(Asked { snapshot, wanted: Some(wanted), wait }), pods: Arc::default() };
+        let directory = Self { asked: Some(Asked { snapshot, wanted: Some(wanted), wait }), ..Self::none() };
         (directory, kubelet::run(settings, wishes, publish, metrics))
+    }
+
+    /// The same, for a sidecar: files that no path names are of this pod.
+    pub fn with_own(mut self, own: Option<OwnPod>) -> Self {
+        self.own = own.map(|told| Own { meta: Arc::new(told.names.clone()), told, trouble: None });
+        self.reread_own();
+        self
+    }
+
+    /// The pod that files are of which no path names.
+    pub fn own_pod(&self) -> Option<Arc<PodMeta>> {
+        self.own.as_ref().map(|own| Arc::clone(&own.meta))
+    }
+
+    /// Reads anew what is told of that pod. Returns whether it has changed.
+    pub fn reread_own(&mut self) -> bool {
+        self.own.as_mut().is_some_and(Own::reread)
     }
 
     /// Takes the last answer.
@@ -102,12 +154,12 @@ impl Directory {
         self.pods.get(uid).map(Arc::clone)
     }
 
-    /// What is known of a pod, for a container whose log is waited for since then.
-    pub fn look_up(&self, uid: &str, container: &str, since: Instant, now: Instant) -> Lookup {
-        let Some(asked) = &self.asked else { return Lookup::NotAsked };
+    /// What is known of the pod of a container whose log is waited for since then.
+    pub fn look_up(&self, origin: &Origin, since: Instant, now: Instant) -> Lookup {
+        let (Some(asked), Origin::Pod { uid, .. }) = (&self.asked, origin) else { return Lookup::NotAsked };
         let known = self.known(uid);
         let patience = if known.is_some() { asked.wait.min(SETTLING) } else { asked.wait };
-        let complete = known.is_some() && self.pods.is_settled(uid, container);
+        let complete = self.pods.is_settled(origin);
         match (known, &asked.wanted) {
             (_, Some(wanted)) if !complete && now < since + patience => {
                 wanted.want(uid);

@@ -8,7 +8,8 @@ use regex::bytes::Regex;
 
 use super::outlet::Facts;
 use crate::config::{DropRule, Events, Redaction};
-use crate::event::{Event, Origin};
+use crate::enrich::Excluded;
+use crate::event::Event;
 
 /// `events.drop`, `events.redact`, `events.rate_limit`, as they are configured.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Filters {
 /// What of them holds for one source.
 #[derive(Clone, Debug, Default)]
 pub struct SourceFilters {
+    /// What the pod itself does not want shipped.
+    excluded: Excluded,
     drop: Drop,
     redact: Vec<Redaction>,
     limit: Option<Bucket>,
@@ -40,7 +43,7 @@ enum Drop {
 /// Why an event is not shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// A rule of `events.drop` matches.
+    /// A rule of `events.drop` matches, or the pod does not want it shipped.
     Dropped,
     /// The container has written more than `events.rate_limit`.
     RateLimited,
@@ -54,10 +57,7 @@ impl Filters {
 
     /// What holds for a source.
     pub fn of(&self, facts: &Facts<'_>) -> SourceFilters {
-        let (namespace, pod, container) = match &facts.found.origin {
-            Origin::Pod { namespace, pod, container, .. } => (&**namespace, &**pod, &**container),
-            Origin::Docker { .. } | Origin::File => ("", "", ""),
-        };
+        let [namespace, pod, container] = facts.found.origin.names(facts.pod);
         let none = BTreeMap::new();
         let labels = facts.pod.map_or(&none, |pod| &pod.labels);
         let meant = |rule: &&DropRule| rule.selector.matches(namespace, pod, container, labels);
@@ -70,7 +70,12 @@ impl Filters {
             let pattern = |rule: &&DropRule| rule.message.as_ref().map(|pattern| pattern.regex().clone());
             Drop::Matching(rules.iter().filter_map(pattern).collect())
         };
-        SourceFilters { drop, redact: self.redact.clone(), limit: self.rate_limit.map(Bucket::new) }
+        SourceFilters {
+            excluded: facts.settings.excluded,
+            drop,
+            redact: self.redact.clone(),
+            limit: self.rate_limit.map(Bucket::new),
+        }
     }
 }
 
@@ -87,12 +92,17 @@ impl SourceFilters {
     /// # Errors
     /// Why not.
     pub fn pass(&mut self, event: &Event<'_>, now: Instant) -> Result<(), Refused> {
+        let excluded = match self.excluded {
+            Excluded::Nothing => false,
+            Excluded::Stream(stream) => event.stream == stream,
+            Excluded::All => true,
+        };
         let dropped = match &self.drop {
             Drop::Nothing => false,
             Drop::All => true,
             Drop::Matching(patterns) => patterns.iter().any(|pattern| pattern.is_match(event.message)),
         };
-        if dropped {
+        if excluded || dropped {
             return Err(Refused::Dropped);
         }
         let allowed = self.limit.as_mut().is_none_or(|bucket| bucket.take(event.bytes, now));
@@ -167,6 +177,16 @@ mod tests {
         let now = Instant::now();
         assert_eq!(filters.pass(&event("GET /healthz 200"), now), Err(Refused::Dropped));
         assert_eq!(filters.pass(&event("GET /cart 200"), now), Ok(()));
+    }
+
+    #[test]
+    fn a_stream_may_be_left_out() {
+        let excluded = Excluded::Stream(Stream::Stdout);
+        let mut filters = SourceFilters { excluded, ..SourceFilters::default() };
+        let now = Instant::now();
+        assert_eq!(filters.pass(&event("out"), now), Err(Refused::Dropped));
+        let error = Event { stream: Stream::Stderr, ..event("err") };
+        assert_eq!(filters.pass(&error, now), Ok(()));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::batch;
 use crate::config::{self, Config};
 use crate::decode;
 use crate::discover::{Globs, PathGlob, Scanner};
-use crate::enrich::{Allowed, DocumentSettings, JsonMode, KubeletSettings, Schema, document};
+use crate::enrich::{Allowed, DocumentSettings, JsonMode, KubeletSettings, OwnPod, Schema, document};
+use crate::event::PodMeta;
 use crate::join;
 use crate::ship::elasticsearch;
 use crate::tail::StartAt;
@@ -237,6 +238,20 @@ pub fn kubelet(config: &Config) -> Option<KubeletSettings> {
         timeout: std::time::Duration::from_secs(10),
         memory: Some(config.data_dir.join("pods.json")),
     })
+}
+
+/// The pod that a sidecar is of; `None` for an agent of a node.
+pub fn own_pod(config: &Config) -> Option<OwnPod> {
+    let pod = config.kubernetes.pod.clone();
+    let names = PodMeta {
+        name: pod.name?,
+        namespace: pod.namespace.unwrap_or_default(),
+        uid: pod.uid.unwrap_or_default(),
+        ip: pod.ip.unwrap_or_default(),
+        node: config.node_name.clone(),
+        ..PodMeta::default()
+    };
+    Some(OwnPod { names, podinfo: pod.podinfo })
 }
 
 /// The output to Elasticsearch.

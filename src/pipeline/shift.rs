@@ -79,6 +79,7 @@ impl Shift {
             Some(pods) => (Directory::recorded(pods), tokio::spawn(async {})),
             None => ask(agent, &config, &wake),
         };
+        let directory = directory.with_own(settings::own_pod(&config));
         let (batches, at_gate) = mpsc::channel(CHANNEL);
         let (through_gate, to_output) = mpsc::channel(CHANNEL);
         let (settled, collected) = mpsc::unbounded_channel();

@@ -150,7 +150,7 @@ impl Outlet for Shipping {
                 filters.go_on_from(known.filters);
                 known.account
             }
-            None => self.ways.backlog.open(facts.id, owner(&facts.found.origin)),
+            None => self.ways.backlog.open(facts.id, owner(facts)),
         };
         let (found, pod) = (facts.found.clone(), facts.pod.cloned());
         let clock = Clock::default();
@@ -295,13 +295,9 @@ pub fn template(documents: &DocumentSettings, facts: &Facts<'_>, target: Option<
     Template::new(documents, &subject)
 }
 
-fn owner(origin: &Origin) -> Owner {
-    match origin {
-        Origin::Pod { namespace, pod, container, .. } => {
-            Owner { namespace: namespace.clone(), pod: pod.clone(), container: container.clone() }
-        }
-        Origin::Docker { .. } | Origin::File => Owner::default(),
-    }
+fn owner(facts: &Facts<'_>) -> Owner {
+    let [namespace, pod, container] = facts.found.origin.names(facts.pod).map(str::to_owned);
+    Owner { namespace, pod, container }
 }
 
 /// What a plain Docker host says of the container, beside its log.

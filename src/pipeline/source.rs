@@ -129,9 +129,12 @@ impl Source {
         self.account = account;
     }
 
-    /// Its pod wants nothing shipped: its files are let go. Should the pod want it again, what is written from then
-    /// on is read.
-    pub fn exclude(&mut self) {
+    /// Its pod wants nothing shipped: what is held is given out, as it was read before, and its files are let go.
+    /// Should the pod want it again, what is written from then on is read.
+    pub fn exclude<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
+        if self.has_begun() {
+            self.finish(outlet, now);
+        }
         self.stage = Stage::Excluded;
         self.chain.let_go();
         self.survey_again = true;
@@ -142,13 +145,24 @@ impl Source {
         self.sniffed.is_some()
     }
 
-    /// Rules are chosen before the first line: what was joined by others must be joined so again.
-    pub fn judge_by(&mut self, rules: Arc<Rules>) {
-        if self.has_begun() {
+    /// Lines that were never read are joined by these rules. Before the first line they are chosen; later, what is held
+    /// of the lines before is given out, ended by the clock: other rules would not end it there again.
+    pub fn judge_by<O: Outlet>(&mut self, rules: Arc<Rules>, outlet: &mut O, now: Instant) {
+        if Arc::ptr_eq(&self.manner.rules, &rules) {
             return;
         }
-        self.manner.rules = rules;
-        self.prepare();
+        self.manner.rules = Arc::clone(&rules);
+        if !self.has_begun() {
+            self.prepare();
+            return;
+        }
+        match &self.past {
+            None => self.finish(outlet, now),
+            // What a former reader has read is read again as it was; these rules come after it.
+            Some(past) if !past.manners.is_empty() => return,
+            Some(_) => {}
+        }
+        self.joiner.set_rules(rules);
     }
 
     /// The first line is taken as it was before, if it was.

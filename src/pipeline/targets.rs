@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::outlet::Facts;
 use crate::config::{DataStream, Destination, IndexPart, IndexPattern};
-use crate::event::{Origin, Target, TargetKind, time};
+use crate::event::{Target, TargetKind, time};
 
 /// Makes targets, each once.
 #[derive(Debug)]
@@ -119,10 +119,7 @@ pub fn stream_name(name: &DataStream, dataset: Option<&str>) -> String {
 }
 
 fn parts(pattern: &IndexPattern, facts: &Facts<'_>) -> Vec<Part> {
-    let namespace = match &facts.found.origin {
-        Origin::Pod { namespace, .. } => namespace,
-        Origin::Docker { .. } | Origin::File => "",
-    };
+    let [namespace, ..] = facts.found.origin.names(facts.pod);
     let part = |part: &IndexPart| match part {
         IndexPart::Time(pattern) => Part::Time(pattern.clone()),
         IndexPart::Namespace => Part::Text(known(namespace)),

@@ -11,6 +11,7 @@ use super::page::Page;
 use super::view::View;
 use crate::cli::printer::subject;
 use crate::discover::Found;
+use crate::enrich::Excluded;
 use crate::event::{Event, Origin, Record, SourceId, SourceKey};
 use crate::observe::Account;
 use crate::pipeline::outlet::{Facts, Mark, Outlet};
@@ -80,7 +81,7 @@ impl Outlet for Print {
             self.view.open(source);
         }
         if let Origin::Pod { namespace, pod, container, .. } = &facts.found.origin
-            && facts.settings.excludes(container)
+            && facts.settings.excluded == Excluded::All
         {
             info!("{namespace}/{pod} {container} is not shown: its pod's annotations exclude it");
             self.at_end(facts.id);

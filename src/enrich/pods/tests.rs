@@ -113,3 +113,46 @@ fn long_texts_are_not_kept() {
     let kept: usize = pod.annotations.iter().map(|(key, text)| key.len() + text.len()).sum();
     assert!(kept <= MAX_TEXTS && kept > MAX_TEXTS - 2_000, "{kept}");
 }
+
+#[test]
+fn a_mirror_is_known_by_the_uid_of_its_static_pod() {
+    let item = |uid: &str, hash: &str, mirror: &str, app: &str| {
+        format!(
+            r#"{{"metadata":{{"uid":"{uid}","labels":{{"app":"{app}"}},
+                "annotations":{{"kubernetes.io/config.hash":"{hash}"{mirror}}}}}}}"#
+        )
+    };
+    let mirror = r#","kubernetes.io/config.mirror":"x""#;
+    let parse =
+        |items: &[String]| Pods::parse(format!(r#"{{"items":[{}]}}"#, items.join(",")).as_bytes()).unwrap();
+    let pods = parse(&[item("api-uid", "a6df84ea", mirror, "mirror")]);
+    assert_eq!(pods.get("a6df84ea").unwrap().uid, "a6df84ea", "the uid of the path");
+    assert_eq!(pods.len(), 1);
+    // Whatever the order, a mirror takes no other pod's place; and an annotation alone makes no mirror.
+    let (own, other) = (item("a6df84ea", "a6df84ea", "", "own"), item("u", "a6df84ea", mirror, "mirror"));
+    for items in [[own.clone(), other.clone()], [other, own]] {
+        assert_eq!(parse(&items).get("a6df84ea").unwrap().labels["app"], "own");
+    }
+    assert!(parse(&[item("u", "a6df84ea", "", "x")]).get("a6df84ea").is_none());
+}
+
+#[test]
+fn a_container_is_settled_when_its_own_id_is_known() {
+    let text = r#"{"items":[{"metadata":{"uid":"u"},"status":{"containerStatuses":[
+        {"name":"boom","containerID":"containerd://2","restartCount":2},{"name":"new"}]}}]}"#;
+    let pods = Pods::parse(text.as_bytes()).unwrap();
+    let settled = |uid: &str, container: &str, instance: u32, linked: bool| {
+        pods.is_settled(&Origin::Pod {
+            namespace: String::new(),
+            pod: String::new(),
+            uid: uid.to_owned(),
+            container: container.to_owned(),
+            instance,
+            container_id: linked.then(|| "3".to_owned()),
+        })
+    };
+    assert!(settled("u", "boom", 2, false) && settled("u", "boom", 1, false));
+    assert!(!settled("u", "boom", 3, false), "the kubelet still tells of the instance before");
+    assert!(settled("u", "boom", 3, true), "the link tells the id");
+    assert!(!settled("u", "new", 0, true) && !settled("other", "boom", 0, true));
+}

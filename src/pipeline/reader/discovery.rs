@@ -67,7 +67,7 @@ impl<O: Outlet> Reader<O> {
         let (max_line, live) = (block.max_line_bytes, found.path.clone());
         debug!(path = %found.path.display(), known = resume.is_known(), "found a log");
         let chain = Chain::new(found.key.clone(), naming, live, max_line, resume);
-        let id = self.insert(found, chain, naming);
+        let id = self.insert(found, chain, naming, now);
         if let Some(source) = self.sources.get_mut(&id) {
             if let Some(saved) = saved {
                 source.replay(saved.cuts.iter().map(|cut| (cut.stream, cut.key, cut.offset)).collect());
@@ -95,19 +95,22 @@ impl<O: Outlet> Reader<O> {
         self.look_up(id, now);
     }
 
-    pub(super) fn insert(&mut self, found: Found, chain: Chain, naming: Naming) -> SourceId {
+    pub(super) fn insert(&mut self, found: Found, chain: Chain, naming: Naming, now: Instant) -> SourceId {
         let id = SourceId(self.next_id);
         self.next_id += 1;
         let decode =
             self.settings.blocks.get(found.block).map(|block| block.decode.clone()).unwrap_or_default();
-        let manner = Manner { decode, rules: self.rules_for(&found, None, None) };
+        let manner = Manner { decode, rules: self.default_rules(&found, None) };
         self.by_key.insert(found.key.clone(), id);
         if let Some(folder) = found.path.parent() {
             self.by_folder.entry(folder.to_owned()).or_default().push(id);
         }
-        let source = Source::new(id, found, naming, chain, manner);
+        let mut source = Source::new(id, found, naming, chain, manner);
+        if source.found.origin == Origin::File {
+            source.pod = self.directory.own_pod();
+        }
         self.sources.insert(id, source);
-        self.describe(id);
+        self.describe(id, now);
         id
     }
 
@@ -133,7 +136,7 @@ impl<O: Outlet> Reader<O> {
         }
         if source.found != found {
             source.found = found;
-            self.describe(id);
+            self.describe(id, now);
         }
         self.survey_source(id, now, false);
     }

@@ -38,7 +38,7 @@ impl<O: Outlet> Reader<O> {
         } else {
             chain.close_all();
         }
-        let id = self.insert(found, chain, naming);
+        let id = self.insert(found, chain, naming, now);
         self.await_metadata(id, now);
     }
 
@@ -50,9 +50,10 @@ impl<O: Outlet> Reader<O> {
     pub fn add_stream(&mut self, found: Found, input: impl io::Read + Send + 'static) -> io::Result<()> {
         let Some(block) = self.settings.blocks.get(found.block) else { return Ok(()) };
         let chain = Chain::stream(found.key.clone(), input, block.max_line_bytes)?;
-        let id = self.insert(found, chain, Naming::Mark);
+        let now = Instant::now();
+        let id = self.insert(found, chain, Naming::Mark, now);
         self.streams.push(id);
-        self.await_metadata(id, Instant::now());
+        self.await_metadata(id, now);
         Ok(())
     }
 }

@@ -11,9 +11,9 @@ use super::super::outlet::{Facts, Outlet};
 use super::super::source::{Source, Stage};
 use super::Reader;
 use crate::discover::Found;
-use crate::enrich::PodSettings;
+use crate::enrich::{Excluded, PodSettings};
 use crate::event::{Origin, PodMeta, SourceId};
-use crate::join::{Rules, Subject};
+use crate::join::{Rules, Subject, WrongAnnotation};
 
 impl<O: Outlet> Reader<O> {
     pub(super) fn look_up_waiting(&mut self, now: Instant) {
@@ -28,13 +28,13 @@ impl<O: Outlet> Reader<O> {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let Stage::Waiting { since } = source.stage else { return };
         let (pod, timed_out) = match &source.found.origin {
-            Origin::Pod { uid, container, .. } => match self.directory.look_up(uid, container, since, now) {
+            origin @ Origin::Pod { .. } => match self.directory.look_up(origin, since, now) {
                 Lookup::Known(pod) => (Some(pod), false),
                 Lookup::NotAsked => (None, false),
                 Lookup::TimedOut => (None, true),
                 Lookup::NotYet => return,
             },
-            _ => (None, false),
+            Origin::Docker { .. } | Origin::File => (self.directory.own_pod(), false),
         };
         source.stage = Stage::Reading;
         source.pod = pod;
@@ -45,80 +45,93 @@ impl<O: Outlet> Reader<O> {
             let settings = PodSettings::default();
             self.outlet.describe(&facts(source, None, true, &settings));
         } else {
-            self.describe(id);
+            self.describe(id, now);
         }
         self.wake_source(id);
     }
 
-    /// The kubelet's answer has changed: later lines carry what it says now.
-    pub(super) fn metadata_changed(&mut self) {
+    /// What is known of pods has changed: later lines carry what is known now.
+    pub(super) fn metadata_changed(&mut self, now: Instant) {
         let ids: Vec<SourceId> = self.sources.keys().copied().collect();
         for id in ids {
             let Some(source) = self.sources.get_mut(&id) else { continue };
-            let (Origin::Pod { uid, .. }, Stage::Reading | Stage::Excluded) =
-                (&source.found.origin, source.stage)
-            else {
-                continue;
+            let known = match (&source.found.origin, source.stage) {
+                (_, Stage::Waiting { .. }) | (Origin::Docker { .. }, _) => continue,
+                (Origin::Pod { uid, .. }, _) => self.directory.known(uid),
+                (Origin::File, _) => self.directory.own_pod(),
             };
-            if let Some(pod) = self.directory.known(uid)
-                && source.pod.as_ref() != Some(&pod)
-            {
-                source.pod = Some(pod);
-                self.describe(id);
+            if known.is_some() && source.pod != known {
+                source.pod = known;
+                self.describe(id, now);
                 self.wake_source(id);
             }
         }
     }
 
     /// Tells the outlet what is known of a source by now, and takes what its pod asks for.
-    pub(super) fn describe(&mut self, id: SourceId) {
+    pub(super) fn describe(&mut self, id: SourceId, now: Instant) {
         let Some(source) = self.sources.get(&id) else { return };
-        let (settings, wrong) = match &source.pod {
-            Some(pod) => PodSettings::from(pod, &self.settings.annotations),
-            None => (PodSettings::default(), Vec::new()),
+        let (found, pod) = (&source.found, source.pod.as_deref());
+        let [namespace, name, container] = found.origin.names(pod);
+        let (mut settings, mut wrong) = match pod {
+            Some(pod) => PodSettings::from(pod, container, &self.settings.annotations),
+            None => Default::default(),
         };
-        for message in wrong {
-            if self.said.insert(message.clone()) {
-                warn!("{message}");
+        let rules = self.rules_for(found, pod, settings.multiline.as_deref()).unwrap_or_else(|error| {
+            wrong.push(format!("{error}; it is ignored"));
+            self.default_rules(found, pod)
+        });
+        for message in &wrong {
+            // The same once per pod, whichever of its containers comes first.
+            if self.said.insert(format!("{namespace}/{name}: {message}")) {
+                warn!(namespace, pod = name, "{message}");
             }
         }
-        let rules = self.rules_for(&source.found, source.pod.as_deref(), settings.multiline.as_deref());
+        if found.origin == Origin::File {
+            // A sidecar is there to ship: what its pod does not want shipped is the node's agent's business.
+            settings.excluded = Excluded::Nothing;
+        }
         let Some(source) = self.sources.get_mut(&id) else { return };
-        let excluded = match &source.found.origin {
-            Origin::Pod { container, .. } => settings.excludes(container),
-            _ => false,
-        };
-        match (excluded, source.stage) {
-            (true, Stage::Reading) => source.exclude(),
+        // What was read before the change leaves as it was: before the outlet hears of it.
+        source.judge_by(rules, &mut self.outlet, now);
+        match (settings.excluded == Excluded::All, source.stage) {
+            (true, Stage::Reading) => source.exclude(&mut self.outlet, now),
             (false, Stage::Excluded) => source.stage = Stage::Reading,
             _ => {}
         }
-        source.judge_by(rules);
         self.outlet.describe(&facts(source, source.pod.as_deref(), false, &settings));
-        source.accounts(self.outlet.account(id));
+        let account = self.outlet.account(id);
+        if let Some(account) = &account {
+            account.complain(wrong);
+        }
+        source.accounts(account);
     }
 
-    pub(super) fn rules_for(
+    /// The rules for a log's lines, with what its pod's annotation says of them.
+    fn rules_for(
         &self,
         found: &Found,
         pod: Option<&PodMeta>,
         annotation: Option<&str>,
-    ) -> Arc<Rules> {
+    ) -> Result<Arc<Rules>, WrongAnnotation> {
         let none = BTreeMap::new();
-        let (namespace, name, container) = match &found.origin {
-            Origin::Pod { namespace, pod, container, .. } => (&**namespace, &**pod, &**container),
-            Origin::Docker { .. } | Origin::File => ("", "", ""),
-        };
-        let subject =
-            Subject { namespace, pod: name, container, labels: pod.map_or(&none, |pod| &pod.labels) };
-        match self.settings.rules.select(&subject, annotation) {
-            Ok(rules) => rules,
-            Err(error) => {
-                warn!(pod = %found.shown.display(), "{error}; the configured languages are used");
-                self.settings.rules.default_for(&subject)
-            }
-        }
+        self.settings.rules.select(&subject(found, pod, &none), annotation)
     }
+
+    /// The rules for a log's lines, whatever an annotation says.
+    pub(super) fn default_rules(&self, found: &Found, pod: Option<&PodMeta>) -> Arc<Rules> {
+        let none = BTreeMap::new();
+        self.settings.rules.default_for(&subject(found, pod, &none))
+    }
+}
+
+fn subject<'a>(
+    found: &'a Found,
+    pod: Option<&'a PodMeta>,
+    none: &'a BTreeMap<String, String>,
+) -> Subject<'a> {
+    let [namespace, name, container] = found.origin.names(pod);
+    Subject { namespace, pod: name, container, labels: pod.map_or(none, |pod| &pod.labels) }
 }
 
 fn facts<'a>(

@@ -269,7 +269,7 @@ impl<O: Outlet> Reader<O> {
         }
         if news.metadata {
             self.directory.refresh();
-            self.metadata_changed();
+            self.metadata_changed(now);
         }
         let mut surveyed = HashSet::new();
         for hint in news.hints {

@@ -127,6 +127,9 @@ impl<O: Outlet> Reader<O> {
             self.wake_source(id);
         }
         self.look_up_waiting(now);
+        if self.directory.reread_own() {
+            self.metadata_changed(now);
+        }
         self.show();
     }
 

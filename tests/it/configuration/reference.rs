@@ -66,7 +66,7 @@ fn leaves(value: &Value) -> BTreeMap<String, Value> {
 }
 
 /// Where keys may stand, each with a configuration that puts an unknown key there.
-const PLACES: [(&str, &str); 20] = [
+const PLACES: [(&str, &str); 21] = [
     ("", "§: 1"),
     ("shutdown.", "shutdown: { §: 1 }"),
     ("files[].", "files: [{ §: 1 }]"),
@@ -76,6 +76,7 @@ const PLACES: [(&str, &str); 20] = [
     ("multiline.patterns[].match.", "multiline: { patterns: [{ match: { §: 1 } }] }"),
     ("kubernetes.", "kubernetes: { §: 1 }"),
     ("kubernetes.kubelet.", "kubernetes: { kubelet: { §: 1 } }"),
+    ("kubernetes.pod.", "kubernetes: { pod: { §: 1 } }"),
     ("events.", "events: { §: 1 }"),
     ("events.drop[].", "events: { drop: [{ §: 1 }] }"),
     ("events.redact[].", "events: { redact: [{ §: 1 }] }"),
