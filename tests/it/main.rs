@@ -21,6 +21,7 @@ mod logs;
 mod monitoring;
 mod node;
 mod reload;
+mod pods;
 mod security;
 mod stories;
 mod support;

@@ -64,7 +64,7 @@ fn a_container_restarts_and_its_pod_is_deleted() {
     assert_eq!(boom.files().len(), 3, "the former instance stays");
     boom.restart();
     assert_eq!(boom.files(), ["1.log", "2.log"]);
-    assert_eq!(fs::read_dir(node.path().join("containers")).expect("links").count(), 1);
+    assert_eq!(fs::read_dir(node.path().join("containers")).expect("links").count(), 2);
     boom.delete();
     assert_eq!(fs::read_dir(node.path().join("containers")).expect("links").count(), 0);
     assert_eq!(fs::read_dir(node.path().join("pods")).expect("pods").count(), 0);

@@ -72,6 +72,28 @@ impl Agent {
         fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
     }
 
+    /// What it printed on standard output as documents, all whole lines so far.
+    pub fn documents(&self) -> Vec<Value> {
+        let printed = self.printed();
+        let whole = printed.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
+    }
+
+    /// Waits until it has printed so many documents, and gives them.
+    pub async fn until_documents(&self, count: usize) -> Vec<Value> {
+        self.until(&format!("{count} documents"), async || self.documents().len() >= count).await;
+        self.documents()
+    }
+
+    /// Whether its process holds this file open, by whatever name.
+    pub fn holds(&self, path: &std::path::Path) -> bool {
+        let process = self.process.as_ref().expect("an agent that runs");
+        let open = fs::read_dir(format!("/proc/{}/fd", process.id())).expect("files of the agent");
+        open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).any(|open| open == path)
+    }
+
     /// Runs another command, such as `setup`, with the agent's configuration and environment: its exit code, and what
     /// it said.
     pub async fn ask(&self, words: &[&str]) -> (Option<i32>, String) {

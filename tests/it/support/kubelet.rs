@@ -1,10 +1,12 @@
 //! A kubelet that does what a test tells it: over TLS with a certificate of its own, or in the clear.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use skidder::enrich::KubeletSettings;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -37,6 +39,73 @@ pub enum Reply {
     Cut(String),
     /// Nothing, for ever.
     Silence,
+}
+
+/// The pods that a kubelet lists; a story changes them while it is asked.
+#[derive(Clone, Default)]
+pub struct PodList(Arc<Mutex<BTreeMap<String, Value>>>);
+
+impl PodList {
+    /// Lists a pod, in place of what it said of that uid.
+    pub fn set(&self, pod: &Listed<'_>) {
+        self.0.lock().unwrap().insert(pod.uid.to_owned(), pod.json());
+    }
+
+    /// Changes what is said of a pod.
+    pub fn change(&self, uid: &str, change: impl FnOnce(&mut Value)) {
+        change(self.0.lock().unwrap().get_mut(uid).expect("a pod that is listed"));
+    }
+
+    /// Lists a pod no more.
+    pub fn remove(&self, uid: &str) {
+        self.0.lock().unwrap().remove(uid);
+    }
+
+    /// The answer, with its items in another order each time.
+    pub fn reply(&self) -> Reply {
+        let mut items: Vec<Value> = self.0.lock().unwrap().values().cloned().collect();
+        fastrand::shuffle(&mut items);
+        Reply::Text(200, json!({ "kind": "PodList", "apiVersion": "v1", "items": items }).to_string())
+    }
+}
+
+/// A Deployment's pod of one container.
+#[derive(Clone, Copy)]
+pub struct Listed<'a> {
+    /// Its name, `<deployment>-5d8f7c9b6d-<any>`.
+    pub name: &'a str,
+    /// Its uid.
+    pub uid: &'a str,
+    /// Its container's id; empty while it is not known.
+    pub id: &'a str,
+    /// How often that was restarted.
+    pub restarts: u32,
+}
+
+impl Listed<'_> {
+    fn json(&self) -> Value {
+        let replicaset = self.name.rsplit_once('-').map_or(self.name, |(replicaset, _)| replicaset);
+        let mut status = json!({ "name": "web", "restartCount": self.restarts, "image": "", "imageID": "" });
+        let mut address = Value::Null;
+        if !self.id.is_empty() {
+            status["containerID"] = json!(format!("containerd://{}", self.id));
+            status["imageID"] = json!("registry.example.com/web@sha256:0123abcd");
+            address = json!("10.0.0.7");
+        }
+        json!({
+            "metadata": {
+                "name": self.name, "namespace": "shop", "uid": self.uid,
+                "labels": { "app": "web", "pod-template-hash": "5d8f7c9b6d" },
+                "annotations": {},
+                "ownerReferences": [{ "kind": "ReplicaSet", "name": replicaset, "controller": true }],
+            },
+            "spec": {
+                "nodeName": "node-1",
+                "containers": [{ "name": "web", "image": "registry.example.com/web:1.4" }],
+            },
+            "status": { "podIP": address.as_str().unwrap_or_default(), "containerStatuses": [status] },
+        })
+    }
 }
 
 /// Answers on a port of its own until it is dropped.

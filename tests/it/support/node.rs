@@ -151,7 +151,7 @@ fn container_id() -> String {
 }
 
 /// A pod's uid.
-fn uid() -> String {
+pub fn uid() -> String {
     let (a, b) = (fastrand::u64(..), fastrand::u64(..));
     format!(
         "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",

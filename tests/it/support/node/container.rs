@@ -18,7 +18,9 @@ pub struct Container {
     /// `<pod>_<namespace>_<container>`, how links begin.
     name: String,
     instance: u32,
-    link: PathBuf,
+    /// Of the instance before too, as long as its files are there.
+    former_link: Option<PathBuf>,
+    link: Option<PathBuf>,
     /// What the runtime writes to, whatever it is called by now.
     live: File,
     written: Written,
@@ -35,8 +37,9 @@ impl Container {
         let links = node.path().join("containers");
         let name = format!("{pod}_{namespace}_{container}");
         let live = create(&folder.join("0.log"));
-        let (clock, written, link) = (node.clock.clone(), node.written.clone(), PathBuf::new());
-        let mut new = Self { clock, links, folder, name, instance: 0, link, live, written };
+        let (clock, written) = (node.clock.clone(), node.written.clone());
+        let (former_link, link) = (None, None);
+        let mut new = Self { clock, links, folder, name, instance: 0, former_link, link, live, written };
         new.link();
         new
     }
@@ -48,7 +51,7 @@ impl Container {
 
     /// The link to it in `containers/`.
     pub fn link_path(&self) -> &Path {
-        &self.link
+        self.link.as_deref().expect("a link")
     }
 
     /// The container's files by name, live and rotated, of all instances.
@@ -140,24 +143,43 @@ impl Container {
     /// The program ends and is started again: a next instance with a file, an id and a link of its own. The one
     /// before stays, all older ones go.
     pub fn restart(&mut self) {
+        self.restart_unlinked();
+        self.link();
+    }
+
+    /// The same up to the link: it may come as late as after the container's end.
+    pub fn restart_unlinked(&mut self) {
         for path in self.paths().into_iter().filter(|path| instance(path) < self.instance) {
             fs::remove_file(path).expect("file of an old instance");
         }
         self.instance += 1;
+        if let Some(old) = std::mem::replace(&mut self.former_link, self.link.take()) {
+            fs::remove_file(old).expect("link of an old instance");
+        }
         self.live = create(&self.path());
-        fs::remove_file(&self.link).expect("link of the former instance");
-        self.link();
+    }
+
+    /// The link of an instance that has none, with its id. Gives the id.
+    pub fn link(&mut self) -> String {
+        let id = container_id();
+        let link = self.links.join(format!("{}-{id}.log", self.name));
+        symlink(self.path(), &link).expect("link");
+        self.link = Some(link);
+        id
+    }
+
+    /// The id of the container's instance, as its link has it.
+    pub fn id(&self) -> String {
+        let name = self.link_path().file_stem().expect("name of a link").to_string_lossy();
+        name.rsplit('-').next().expect("id in the name").to_owned()
     }
 
     /// The pod is deleted: links, files and folder go.
     pub fn delete(self) {
-        fs::remove_file(&self.link).expect("link");
+        for link in self.former_link.iter().chain(&self.link) {
+            fs::remove_file(link).expect("link");
+        }
         fs::remove_dir_all(self.folder.parent().expect("folder of the pod")).expect("folder of the pod");
-    }
-
-    fn link(&mut self) {
-        self.link = self.links.join(format!("{}-{}.log", self.name, container_id()));
-        symlink(self.path(), &self.link).expect("link");
     }
 
     fn render(&self, stream: Stream, tag: &str, text: &[u8]) -> Vec<u8> {
