@@ -71,15 +71,14 @@ pub struct Scan {
 #[derive(Clone, Debug)]
 pub struct Scanner {
     blocks: Vec<Globs>,
-    /// Whether the kubelet's and Docker's names mean something.
-    names: bool,
+    /// Whether the kubelet's names mean something.
+    pods: bool,
 }
 
 impl Scanner {
-    /// A scanner over the blocks of the configuration. Without `names` every file is a plain file, whatever it is
-    /// called.
-    pub fn new(blocks: Vec<Globs>, names: bool) -> Self {
-        Self { blocks, names }
+    /// A scanner over the blocks of the configuration. Without `pods` no file is a pod's, whatever it is called.
+    pub fn new(blocks: Vec<Globs>, pods: bool) -> Self {
+        Self { blocks, pods }
     }
 
     /// Looks at the file system once.
@@ -102,7 +101,7 @@ impl Scanner {
                     scan.found.push(found);
                 }
             }
-            for glob in globs.include.iter().filter(|_| self.names) {
+            for glob in globs.include.iter().filter(|_| self.pods) {
                 for found in self.unlinked(globs, glob, block, &mut pod_roots, &mut walk) {
                     if seen.insert(found.path.clone()) {
                         scan.found.push(found);
@@ -152,12 +151,10 @@ impl Scanner {
         let mut at = path.to_owned();
         let (mut origin, mut shown, mut id) = (Origin::File, None, None);
         for _ in 0..MAX_LINKS {
-            if self.names {
-                id = id.or_else(|| names::link_container_id(&at).map(str::to_owned));
-                if let Some(named) = name_of(&at, &origin) {
-                    shown = matches!(named, Origin::Pod { .. }).then(|| at.clone()).or(shown);
-                    origin = named;
-                }
+            id = id.or_else(|| names::link_container_id(&at).map(str::to_owned));
+            if let Some(named) = self.name_of(&at, &origin) {
+                shown = matches!(named, Origin::Pod { .. }).then(|| at.clone()).or(shown);
+                origin = named;
             }
             let Ok(target) = std::fs::read_link(&at) else { break };
             at = at.parent().unwrap_or(Path::new("")).join(target);
@@ -170,13 +167,13 @@ impl Scanner {
         let key = names::source_key(&origin, if origin == Origin::File { path } else { &real });
         Some(Found { path: real, shown, origin, key, block })
     }
-}
 
-/// A pod's name says more than a Docker folder further down the links.
-fn name_of(path: &Path, known: &Origin) -> Option<Origin> {
-    match known {
-        Origin::Pod { .. } => None,
-        _ => names::pod_log(path).or_else(|| names::docker_log(path)),
+    /// A pod's name says more than a Docker folder further down the links.
+    fn name_of(&self, path: &Path, known: &Origin) -> Option<Origin> {
+        match known {
+            Origin::Pod { .. } => None,
+            _ => names::pod_log(path).filter(|_| self.pods).or_else(|| names::docker_log(path)),
+        }
     }
 }
 
@@ -256,6 +253,17 @@ mod tests {
 
         let exclude = [path.join("containers/*_kube-system_*.log").display().to_string()];
         assert_eq!(scanner(&include, &exclude).scan().found.len(), 1);
+    }
+
+    #[test]
+    fn a_docker_host_has_no_pods() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap().join(ID);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(format!("{ID}-json.log")), "x\n").unwrap();
+        let glob = PathGlob::new(folder.join("*-json.log").to_str().unwrap()).unwrap();
+        let scan = Scanner::new(vec![Globs { include: vec![glob], exclude: vec![] }], false).scan();
+        assert_eq!(scan.found[0].origin, Origin::Docker { id: ID.to_owned(), folder });
     }
 
     #[test]

@@ -10,10 +10,10 @@ mod answers;
 mod checkpoint;
 mod commands;
 mod configuration;
-mod desk;
-
 mod demo;
 mod docs;
+mod desk;
+mod docker;
 mod elasticsearch;
 mod http;
 mod kubelet;

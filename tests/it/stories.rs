@@ -4,6 +4,7 @@ mod crashes;
 mod files;
 mod pods;
 mod samples;
+mod sidecar;
 mod turns;
 
 use std::collections::BTreeMap;

@@ -22,11 +22,7 @@ impl DockerContainer {
         let id = container_id();
         let folder = node.path().join("docker").join(&id);
         fs::create_dir(&folder).expect("folder of a container");
-        let config = json!({
-            "ID": id,
-            "Name": format!("/{name}"),
-            "Config": { "Image": format!("{name}:1.0"), "Labels": { "app": name } },
-        });
+        let config = config(&id, name);
         fs::write(folder.join("config.v2.json"), config.to_string()).expect("config of a container");
         let live = create(&folder.join(format!("{id}-json.log")));
         Self { clock: node.clock.clone(), id, folder, live, written: node.written.clone() }
@@ -83,4 +79,37 @@ impl DockerContainer {
         );
         self.written.write(&self.live, line.as_bytes());
     }
+}
+
+/// What Docker keeps of a container that Compose started, shortened.
+fn config(id: &str, name: &str) -> serde_json::Value {
+    let image = format!("sha256:{}", "0b1e".repeat(16));
+    json!({
+        "StreamConfig": {},
+        "State": {
+            "Running": true, "Paused": false, "Restarting": false, "OOMKilled": false, "Pid": 4711, "ExitCode": 0,
+            "StartedAt": "2026-11-22T10:00:00.123456789Z", "FinishedAt": "0001-01-01T00:00:00Z", "Health": null,
+        },
+        "ID": id,
+        "Created": "2026-11-22T09:59:59.987654321Z",
+        "Path": "/docker-entrypoint.sh",
+        "Args": ["serve"],
+        "Config": {
+            "Hostname": &id[..12], "User": "", "ExposedPorts": { "80/tcp": {} }, "Tty": false,
+            "Env": ["PATH=/usr/local/bin:/usr/bin", "NAME=another"], "Cmd": ["serve"],
+            "Image": format!("registry.example.com/{name}:1.0"),
+            "Volumes": null, "Entrypoint": ["/docker-entrypoint.sh"], "OnBuild": null,
+            "Labels": {
+                "app": name,
+                "com.docker.compose.project": "shop",
+                "com.docker.compose.service": name,
+                "org.opencontainers.image.version": "1.0",
+            },
+        },
+        "Image": image,
+        "NetworkSettings": { "Networks": { "shop_default": { "IPAddress": "172.18.0.2" } } },
+        "LogPath": format!("/var/lib/docker/containers/{id}/{id}-json.log"),
+        "Name": format!("/{name}"),
+        "Driver": "overlay2", "OS": "linux", "RestartCount": 0, "MountPoints": {},
+    })
 }
