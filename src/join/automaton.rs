@@ -1,46 +1,53 @@
-//! Many patterns, one pass: a dense automaton over the rules that are asked of a line together.
+//! Many patterns, one pass: an automaton over the rules that are asked of a line together.
+//!
+//! It is built state by state, as lines lead there: all of it would take megabytes and most of a second, and nearly
+//! all lines of a node stay in a few of its states.
 
-use regex_automata::dfa::{Automaton as _, StartKind, dense};
-use regex_automata::util::primitives::StateID;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::hybrid::{BuildError, LazyStateID};
+use regex_automata::nfa::thompson;
+use regex_automata::util::pool::Pool;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
 use super::work;
 
-/// Colours before what a pattern says, as loggers write them even where nobody sees them.
-const COLOURS: &str = r"(?:\x1b\[[0-9;]*m)*";
+/// How much the states of one automaton may take, in bytes; when they take more they are forgotten and made anew.
+/// The traces of all languages in turn take a third of it.
+const CACHE: usize = 1 << 20;
 
-/// Patterns that all begin where the line begins.
+/// Patterns that all begin where the line begins, or after colours there: loggers write them even where nobody sees
+/// them.
 #[derive(Debug)]
 pub(super) struct Automaton {
-    dfa: dense::DFA<Vec<u32>>,
-    start: StateID,
+    dfa: DFA,
+    /// Its states so far: for the thread that asks first one at hand, for each other thread its own.
+    caches: Pool<Cache, Make>,
     /// For each first byte: whether any pattern can still match.
     live: [bool; 256],
 }
 
+/// Makes the states of a thread.
+type Make = Box<dyn Fn() -> Cache + Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>;
+
 impl Automaton {
     /// Builds it; the patterns are numbered in this order. The message is the library's own.
     pub(super) fn new(patterns: &[&str]) -> Result<Self, String> {
-        let anchored: Vec<String> =
-            patterns.iter().map(|pattern| format!("{COLOURS}(?:{pattern})")).collect();
-        let dfa = dense::Builder::new()
+        let said = |error: BuildError| error.to_string();
+        let dfa = DFA::builder()
             .configure(
-                dense::Config::new()
-                    .start_kind(StartKind::Anchored)
+                DFA::config()
                     .match_kind(MatchKind::All)
-                    .accelerate(false)
-                    .dfa_size_limit(Some(16 << 20))
-                    .determinize_size_limit(Some(64 << 20)),
+                    .cache_capacity(CACHE)
+                    .skip_cache_capacity_check(true),
             )
             .syntax(syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true))
-            .build_many(&anchored)
-            .map_err(|error| error.to_string())?;
-        let start = dfa
-            .start_state(&start::Config::new().anchored(Anchored::Yes))
-            .map_err(|error| error.to_string())?;
-        let live = std::array::from_fn(|byte| !dfa.is_dead_state(dfa.next_state(start, byte as u8)));
-        Ok(Self { dfa, start, live })
+            .thompson(thompson::Config::new().utf8(false))
+            .build_many(patterns)
+            .map_err(said)?;
+        let live = live(&dfa).map_err(|error| error.to_string())?;
+        let states = dfa.clone();
+        Ok(Self { dfa, caches: Pool::new(Box::new(move || states.create_cache())), live })
     }
 
     /// Whether a line that begins with `first` can match at all.
@@ -52,34 +59,78 @@ impl Automaton {
     /// Tells `hit` each pattern that matches, by its number and perhaps more than once.
     #[inline]
     pub(super) fn walk(&self, line: &[u8], mut hit: impl FnMut(usize)) {
-        let mut state = self.start;
+        let line = uncoloured(line);
+        let (mut cache, at_start) = (self.caches.get(), start());
+        // There always is a next state: the cache is cleared, never given up.
+        let Ok(mut state) = self.dfa.start_state(&mut cache, &at_start) else { return };
         for (at, &byte) in line.iter().enumerate() {
-            state = self.dfa.next_state(state, byte);
-            if self.dfa.is_special_state(state) {
-                if self.dfa.is_dead_state(state) {
+            let Ok(next) = self.dfa.next_state(&mut cache, state, byte) else { return };
+            state = next;
+            if state.is_tagged() {
+                if state.is_dead() {
                     work::add(at + 1);
                     return;
                 }
-                self.hits(state, &mut hit);
+                self.hits(&cache, state, &mut hit);
             }
         }
         work::add(line.len());
-        self.hits(self.dfa.next_eoi_state(state), &mut hit);
+        if let Ok(end) = self.dfa.next_eoi_state(&mut cache, state) {
+            self.hits(&cache, end, &mut hit);
+        }
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, once these states are known.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        self.dfa.memory_usage()
+        self.dfa.memory_usage() + self.caches.get().memory_usage()
     }
 
-    fn hits(&self, state: StateID, hit: &mut impl FnMut(usize)) {
-        if self.dfa.is_match_state(state) {
-            for index in 0..self.dfa.match_len(state) {
-                hit(self.dfa.match_pattern(state, index).as_usize());
+    fn hits(&self, cache: &Cache, state: LazyStateID, hit: &mut impl FnMut(usize)) {
+        if state.is_match() {
+            for index in 0..self.dfa.match_len(cache, state) {
+                hit(self.dfa.match_pattern(cache, state, index).as_usize());
             }
         }
     }
+}
+
+fn start() -> start::Config {
+    start::Config::new().anchored(Anchored::Yes)
+}
+
+/// Tries each first byte.
+fn live(dfa: &DFA) -> Result<[bool; 256], Box<dyn std::error::Error>> {
+    let (mut cache, mut live) = (dfa.create_cache(), [false; 256]);
+    let classes = dfa.byte_classes();
+    let mut by_class = [None; 256];
+    for byte in 0..=u8::MAX {
+        let known = &mut by_class[usize::from(classes.get(byte))];
+        live[usize::from(byte)] = match *known {
+            Some(is_live) => is_live,
+            None => {
+                let begin = dfa.start_state(&mut cache, &start())?;
+                *known.insert(!dfa.next_state(&mut cache, begin, byte)?.is_dead())
+            }
+        };
+    }
+    // Colours are stepped over.
+    live[usize::from(ESCAPE)] = true;
+    Ok(live)
+}
+
+const ESCAPE: u8 = 0x1b;
+
+/// The line without the colours (`ESC [ 1;31 m`) that it begins with.
+fn uncoloured(mut line: &[u8]) -> &[u8] {
+    while let [ESCAPE, b'[', rest @ ..] = line {
+        let parameters = rest.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b';')).count();
+        match &rest[parameters..] {
+            [b'm', rest @ ..] => line = rest,
+            _ => break,
+        }
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is seen of a line before any language is asked: dates, levels, JSON, mentions.
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter, memmem};
 use serde_json::value::RawValue;
 
 use super::table::Mention;
@@ -28,6 +28,8 @@ macro_rules! date {
             r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d",
             // 10:00:00
             r"|\d\d:\d\d:\d\d",
+            // Seconds since 1970, as zap writes them: 1.7953488e+09, 1795348800.123; milliseconds
+            r"|\d\.\d+[eE]\+09|\d{10}\.\d{3}|\d{13}[ \t]",
             r")"
         )
     };
@@ -35,11 +37,13 @@ macro_rules! date {
 
 /// A dated line.
 pub(super) const DATED: &str = concat!(
-    // klog, glog: I1122 10:00:00.000000
-    r"(?:[IWEFD]\d{4} \d\d:\d\d:\d\d",
+    // klog, glog: I1122 10:00:00.000000, I20261122 10:00:00.000000
+    r"(?:[IWEFD](?:\d{4}|\d{8}) \d\d:\d\d:\d\d",
     // Ruby's Logger: E, [2026-11-22T10:00:00 …; tornado: [E 261122 10:00:00 web:1871]; level first: INFO 2026-…
     r"|[DIWEFAU], \[\d{4}-|\[[DIWEFC] (?:\d{6} |\d{4}-\d\d-\d\d )",
     r"|\[?(?:[A-Z]{3,9}|level=[a-z]+)\]?:?[ \t|-]+",
+    // … with the thread between: ERROR [main] 2026-…
+    r"(?:\[[^\]]{1,60}\] )?",
     date!(),
     // NestJS: [Nest] 1  - 11/22/2026, 10:00:00 AM
     r"|\[Nest\] ",
@@ -49,8 +53,11 @@ pub(super) const DATED: &str = concat!(
 );
 
 /// A date alone, for the built-in pattern `dated`: the whole of a regular expression.
-pub(super) const DATED_START: &str =
-    concat!(r"^(?-u:(?:\x1b\[[0-9;]*m)*(?:[IWEFD]\d{4} \d\d:\d\d:\d\d|[DIWEFAU], \[\d{4}-|", date!(), "))");
+pub(super) const DATED_START: &str = concat!(
+    r"^(?-u:(?:\x1b\[[0-9;]*m)*(?:[IWEFD](?:\d{4}|\d{8}) \d\d:\d\d:\d\d|[DIWEFAU], \[\d{4}-|",
+    date!(),
+    "))"
+);
 
 /// How far into a line its level is looked for, in bytes.
 const LEVEL_WITHIN: usize = 200;
@@ -186,13 +193,19 @@ fn is_of_date(word: &[u8]) -> bool {
     )
 }
 
-/// Whether a line is a JSON object, which stands for itself. Only its ends are looked at.
+/// Whether a line is a JSON object, which stands for itself. Only its first key and its end are looked at.
 pub(super) fn is_object(line: &[u8]) -> bool {
     match line {
-        [b'{', b'"', ..] => true,
+        [b'{', b'"', rest @ ..] => is_key(rest),
         [b'{', .., last] => *last == b'}',
         _ => false,
     }
+}
+
+/// Whether what comes after a quote can be a key: Erlang's `{"init terminating in do_boot",…}` has none.
+fn is_key(rest: &[u8]) -> bool {
+    let Some(quote) = memchr(b'"', rest) else { return true };
+    rest[quote + 1..].trim_ascii_start().first().is_none_or(|next| *next == b':')
 }
 
 /// Whether a line is a JSON object, all of it looked at.
@@ -203,17 +216,19 @@ pub(super) fn is_json(line: &[u8]) -> bool {
 /// What a line mentions, if anything.
 pub(super) fn mention(line: &[u8]) -> Option<Mention> {
     match line.last() {
-        Some(b':') if line.ends_with(b"(most recent call last):") => Some(Mention::Traceback),
-        Some(b'.') if ends_with_place(line) => Some(Mention::Place),
+        Some(b':') if line.ends_with(b"Traceback (most recent call last):") => Some(Mention::Traceback),
+        Some(b'.' | b'0'..=b'9') if ends_with_place(line) => Some(Mention::Place),
         _ => mentions_exception(line).then_some(Mention::Exception),
     }
 }
 
-/// `… line 3.`, as Perl ends what it dies of; also `…, <STDIN> line 3.`.
+/// `… line 3.`, as Perl ends what it dies of; also `…, <STDIN> line 3.`, and `… at a.pl line 3` as modules do.
 fn ends_with_place(line: &[u8]) -> bool {
-    let Some(rest) = line.strip_suffix(b".") else { return false };
+    let rest = line.strip_suffix(b".").unwrap_or(line);
     let digits = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    digits > 0 && rest[..rest.len() - digits].ends_with(b" line ")
+    let rest = &rest[..rest.len() - digits];
+    let is_place = rest.ends_with(b" line ") || rest.ends_with(b"> chunk ");
+    digits > 0 && is_place && (line.ends_with(b".") || memmem::find(rest, b" at ").is_some())
 }
 
 /// `…Error` or `…Exception`, before `:`, ` [` or at the end. A scan for one capital: few lines have it.
@@ -266,6 +281,9 @@ mod tests {
         for (line, expected) in [
             (r#"{"a":1}"#, true),
             (r#"{"a":1"#, true),
+            (r#"{"a" : 1}"#, true),
+            (r#"{"a"#, true),
+            (r#"{"init terminating in do_boot",{undef,[]}}"#, false),
             ("{ a: 1 }", true),
             ("{}", true),
             ("{", false),
@@ -287,6 +305,9 @@ mod tests {
             ("Exceptions: 3", None),
             ("boom at app.pl line 3.", Some(Mention::Place)),
             ("boom at app.pl line 3, <STDIN> line 12.", Some(Mention::Place)),
+            ("boom at app.pl line 3, <$file> chunk 12.", Some(Mention::Place)),
+            ("x is required at constructor Cart::new (defined at a.pl line 3) line 9", Some(Mention::Place)),
+            ("see page 4 line 12", None),
             ("see line .", None),
             ("ERROR:root:Traceback (most recent call last):", Some(Mention::Traceback)),
             ("", None),

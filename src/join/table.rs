@@ -90,7 +90,7 @@ pub(super) const BLANK: &str = r"[ \t]*$";
 pub(super) enum Mention {
     /// `…Error` or `…Exception`, before a colon or at the line's end: `failed: TypeError: x`.
     Exception,
-    /// `(most recent call last):` at the line's end: `ERROR:root:Traceback (most recent call last):`.
+    /// `Traceback (most recent call last):` at the line's end: `ERROR:root:Traceback (most recent call last):`.
     Traceback,
     /// ` line 3.` at the line's end: `boom at app.pl line 3.`.
     Place,

@@ -13,6 +13,8 @@ const MESSAGE: State = State::own(0);
 const FRAMES: State = State::own(1);
 /// Within Flutter's frame of double lines.
 const FLUTTER: State = State::own(2);
+/// Within the addresses of a program without symbols.
+const OBFUSCATED: State = State::own(5);
 /// After its closing line.
 const CLOSED: State = State::own(3);
 
@@ -28,8 +30,8 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START], concat!(prefix!(), r"Unhandled exception:$"), UNHANDLED),
         sure(&[UNHANDLED], r"[ \t]*\S", MESSAGE),
         maybe(
-            &[HEAD],
-            r"(?:Bad state|Unsupported operation|Invalid argument\(s\)|Concurrent modification|RangeError|Null check operator|type '|Assertion failed)",
+            &[START, HEAD],
+            r"(?:Bad state|Unsupported operation|Invalid argument\(s\)|Concurrent modification|RangeError|Null check operator|type '.*' is not a subtype of |Assertion failed)",
             MESSAGE,
         ),
         sure(&[START], concat!(prefix!(), r"(?:\[ERROR:flutter/[^\]]*\] )?Unhandled Exception: "), MESSAGE),
@@ -45,6 +47,13 @@ pub(in super::super) const TABLE: Table = Table {
             FRAMES,
         ),
         sure(&[FRAMES, MESSAGE], concat!(prefix!(), r"={3,} asynchronous gap ={3,}"), FRAMES),
+        sure(&[FRAMES], r"[EI]/flutter ?\( *\d+\): ?$", CLOSED),
+        sure(&[FRAMES, MESSAGE], r"Warning: This VM has been configured to ", OBFUSCATED),
+        sure(
+            &[OBFUSCATED],
+            r" See dartbug\.com|\*\*\* {3,}\*\*\*|pid: \d|os: |build_id: |isolate_|    #\d+ abs [0-9a-f]",
+            OBFUSCATED,
+        ),
         sure(
             &[HEAD, MESSAGE, FRAMES],
             r"(?:package:|dart:|file:///|org-dartlang-sdk:)\S+(?: \d+:\d+)? {2,}\S",

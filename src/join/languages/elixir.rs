@@ -13,6 +13,10 @@ const FRAMES: State = State::own(1);
 const FRAMES_BLANK: State = State::own(7);
 /// After the lines that Plug puts between head line and exception.
 const REQUEST: State = State::own(2);
+/// After the head of one of Erlang's reports.
+const REPORTED: State = State::own(9);
+/// Within a report that is a map.
+const MAP: State = State::own(10);
 /// Within one of Erlang's reports.
 const REPORT: State = State::own(3);
 /// After a blank line within it.
@@ -25,11 +29,11 @@ const SHELL: State = State::own(5);
 const TERMINATING: State = State::own(6);
 
 const FRAME: &str = r"[ \t]+\([\w.-]+(?: [\w.+~-]+)?\) |[ \t]+\S+\.(?:exs?|erl|eex|heex|leex|hrl):\d+: |[ \t]+:?\w+:\w+/\d+|[ \t]+nofile:\d+: |[ \t]+iex:\d+: ";
-const ACCOUNT: &str = r"Function: |    Args: |Args: |Last message(?: \(from |:| )|State: |Initial Call: |Ancestors: |Client #PID|Client |Message Queue|Messages: |Links: |Dictionary: |Trapping Exits: |Status: |Heap Size: |Stack Size: |Reductions: |Neighbours: |Start Call: |Restart: |Shutdown: |Type: |Pid: |Queue: |Postponed: |Data: ";
+const ACCOUNT: &str = r"Function: |    Args: |Args: |Last message(?: \(from |:| )|State: |Initial Call: |Ancestors: |Client #PID|Client |Message Queue|Messages: |Links: |Dictionary: |Trapping Exits: |Status: |Heap Size: |Stack Size: |Reductions: |Neighbours: |Start Call: |Restart: |Shutdown: |Type: |Pid: |Queue: |Postponed: |Data: |Callback mode: |Process Label: ";
 
 /// The lines of Erlang's reports: what is said of a process, and terms that run over lines.
 const DETAIL: &str = concat!(
-    r"\*\* [A-Z{\[]|[ \t]{8,}(?:[{\[<#]|\([a-z]\w*(?: \d[^)]*)?\) )|",
+    r"\*\* [A-Z{\[]|[ \t]{4,}(?:[{\[<#]|\([a-z]\w*(?: \d[^)]*)?\) )|",
     r"[ \t]+(?:crasher|initial[ _]call|pid|registered_name|exception (?:error|exit|throw)|in (?:function|call from)|ancestors|",
     r"message_queue_len|messages|links|dictionary|trap_exit|status|heap_size|stack_size|reductions|neighbours?|supervisor|",
     r"error_?[cC]ontext|reason|offender|started|process_label|current_(?:stacktrace|function)|nb_children|",
@@ -44,7 +48,8 @@ pub(in super::super) const TABLE: Table = Table {
             MESSAGE,
         ),
         text(&[MESSAGE], MESSAGE),
-        sure(&[MESSAGE, FRAMES], FRAME, FRAMES),
+        sure(&[HEAD, MESSAGE, FRAMES], FRAME, FRAMES),
+        maybe(&[HEAD], r"  \* \d+\w\w argument: ", MESSAGE),
         sure(&[MESSAGE, FRAMES], r"[ \t]+\*\* \(", MESSAGE),
         sure(&[FRAMES, MESSAGE], ACCOUNT, FRAMES),
         maybe(&[FRAMES], BLANK, FRAMES_BLANK),
@@ -55,7 +60,9 @@ pub(in super::super) const TABLE: Table = Table {
             REQUEST,
         ),
         // Erlang.
-        sure(&[START], r"=(?:ERROR|CRASH|SUPERVISOR|WARNING) REPORT=+ ", REPORT),
+        sure(&[START], r"=(?:ERROR|CRASH|SUPERVISOR|WARNING) REPORT=+ ", REPORTED),
+        // The report has a line at least, whatever it says.
+        sure(&[REPORTED], r"\S|[ \t]+\S", REPORT),
         sure(
             &[HEAD],
             r"[ \t]+(?:crasher|supervisor|initial call|registered_name|errorContext|reason):",
@@ -67,7 +74,8 @@ pub(in super::super) const TABLE: Table = Table {
             REPORT,
         ),
         sure(&[REPORT, REPORT_BLANK], DETAIL, REPORT),
-        sure(&[REPORT], r"Error in process .* with exit value:", VALUE),
+        sure(&[REPORTED, MAP], r"    \w+: ", MAP),
+        sure(&[REPORTED, REPORT], r"Error in process .* with exit value:", VALUE),
         sure(&[VALUE], r"[{<\[]", REPORT),
         sure(&[REPORT], r"Ranch listener |Generic server |Supervisor: ", REPORT),
         maybe(&[REPORT], BLANK, REPORT_BLANK),
@@ -78,7 +86,7 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         sure(
             &[SHELL],
-            r" {4,}(?:in (?:function|call)|\*\*\* |\([a-z]\w*(?:\.erl, line \d|(?: \d[^)]*)?\) ))",
+            r" {2,}(?:in (?:function|call)|\*\*\* |\([a-z]\w*(?:\.erl, line \d|(?: \d[^)]*)?\) ))",
             SHELL,
         ),
         sure(

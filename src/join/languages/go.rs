@@ -27,6 +27,8 @@ const REGISTERS: State = State::own(8);
 const RECOVERY: State = State::own(9);
 /// Within lines that klog indents as one value.
 const QUOTED: State = State::own(11);
+/// After what comes before `fatal error:`.
+const BEFORE: State = State::own(12);
 /// After the line that closes a report.
 const CLOSED: State = State::own(10);
 
@@ -38,17 +40,19 @@ const GOROUTINE_HEAD: &str = r"goroutine \d+ (?:gp=\S+ )?(?:m=\S+ )?(?:mp=\S+ )?
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
+        sure(&[START], r"panic: |fatal error: |SIG(?:QUIT|SEGV|ABRT|BUS|ILL|FPE|TRAP|SYS): ", PANIC),
         sure(
             &[START],
-            r"panic: |fatal error: |unexpected fault address|SIG(?:QUIT|SEGV|ABRT|BUS|ILL|FPE|TRAP|SYS): ",
-            PANIC,
+            r"runtime: (?:goroutine stack exceeds|out of memory)|unexpected fault address",
+            BEFORE,
         ),
-        sure(&[START], r"runtime: (?:goroutine stack exceeds|out of memory)", PANIC),
+        sure(&[BEFORE], r"runtime: |sp=0x|stack: frame=", BEFORE),
+        sure(&[BEFORE], r"fatal error: ", PANIC),
         sure(&[START, HEAD, PANIC, BLANKED, SERVING], GOROUTINE_HEAD, GOROUTINE),
         // What stands between a panic and its goroutine.
         sure(
             &[PANIC],
-            r"[ \t]*panic: |\[signal |\[recovered|fatal error: |runtime stack:|runtime: |sp=0x|rax |PC=0x|signal arrived|goroutine running on other thread|\t(?:panic|fatal error): |stack: frame=",
+            r"[ \t]+panic: |\[signal |\[recovered|runtime stack:|runtime: |sp=0x|rax |PC=0x|signal arrived|goroutine running on other thread|\t(?:panic|fatal error): |stack: frame=",
             PANIC,
         ),
         sure(&[PANIC, BLANKED], r"runtime stack:|goroutine 0 ", GOROUTINE),
@@ -77,7 +81,7 @@ pub(in super::super) const TABLE: Table = Table {
         // A stack without its goroutine, after a head line: zap, pkg/errors.
         maybe(&[HEAD], r"[A-Za-z][\w./~%@-]*\.[^\s:]+(?:\(.*\))?$", STACK),
         sure(&[STACK], r"\t\S.*\.(?:go|s):\d+", GOROUTINE),
-        sure(&[GOROUTINE], r"[A-Za-z][\w./~%@-]*\.[^\s:]+$", STACK),
+        maybe(&[GOROUTINE], r"[A-Za-z][\w./~%@-]*\.[^\s:]+$", STACK),
         // klog: `key=<`, the value's lines behind a tab, ` >`.
         maybe(&[HEAD, QUOTED], r"\t", QUOTED),
         sure(&[QUOTED], r" >$| > ", CLOSED),
@@ -95,6 +99,7 @@ pub(in super::super) const TABLE: Table = Table {
             RACE,
         ),
         sure(&[RACE], r"={18}$", CLOSED),
+        sure(&[CLOSED], r"Found \d+ data race\(s\)$", CLOSED),
         maybe(&[RACE], BLANK, RACE),
     ],
     mentions: &[],

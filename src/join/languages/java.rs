@@ -18,6 +18,14 @@ const BLANKED: State = State::own(3);
 const LOGGING: State = State::own(4);
 /// Among the lines that Dropwizard marks.
 const MARKED: State = State::own(6);
+/// After what the launcher says before an exception.
+const LAUNCHER: State = State::own(7);
+/// Within a Python traceback that Spark has as its message.
+const PYTHON: State = State::own(8);
+/// Within the access records of a leak that Netty found.
+const LEAK: State = State::own(9);
+/// Within what Reactor says of where a sequence was assembled.
+const ASSEMBLY: State = State::own(10);
 /// After its second: level and message.
 const LOGGED: State = State::own(5);
 
@@ -33,6 +41,12 @@ pub(in super::super) const TABLE: Table = Table {
     rules: &[
         sure(&[START], EXCEPTION, MESSAGE),
         sure(&[START], r#"Exception in thread ""#, MESSAGE),
+        maybe(
+            &[START],
+            r"Error occurred during initialization of (?:VM|boot layer)$|Error: A JNI error has occurred",
+            LAUNCHER,
+        ),
+        sure(&[LAUNCHER], r#"Exception in thread "|(?:[a-z_][\w$]*\.){2,}[A-Z][\w$]*(?:: |$)"#, MESSAGE),
         sure(&[START], r"Exception: [\w.$]+ thrown from the UncaughtExceptionHandler", FRAMES),
         // Any class with its package, such as `scala.concurrent.Foo: x`, as long as a frame follows at once.
         maybe(&[START], r"(?:[a-z_][\w$]*\.){2,}[A-Z][\w$]*(?:: |:?$)", NAMED),
@@ -59,6 +73,23 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[MESSAGE, FRAMES, BLANKED], r"[; \t]*nested exception is:", MESSAGE),
         maybe(&[MESSAGE, FRAMES], r"[ \t]+(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:: |$)", MESSAGE),
         maybe(&[FRAMES], BLANK, BLANKED),
+        // Spark: a worker's Python traceback as the message, then the JVM's frames; the driver's below a blank line.
+        sure(&[START], r"org\.apache\.spark\.api\.python\.PythonException: Traceback \(", PYTHON),
+        sure(&[PYTHON], r#"  File "|    \s*\S|[A-Za-z_][\w.]*(?::|$)"#, PYTHON),
+        text(&[PYTHON], PYTHON),
+        sure(&[PYTHON], r"[ \t]+at (?:[\w$.@/~-]+/)?(?:[\w$<>-]+\.)+[^(]*\(", FRAMES),
+        sure(&[FRAMES, BLANKED], r"Driver stacktrace:$", FRAMES),
+        // Reactor.
+        sure(
+            &[MESSAGE, FRAMES, ASSEMBLY],
+            r"Assembly trace from producer \[|Error has been observed at the following site\(s\):$",
+            ASSEMBLY,
+        ),
+        sure(&[ASSEMBLY], r"[ \t]+[*|]_|[ \t]+(?:[\w$]+\.)+[\w$<>]+\(", ASSEMBLY),
+        sure(&[ASSEMBLY], r"Original Stack Trace:$", FRAMES),
+        // Netty.
+        maybe(&[HEAD], r"Recent access records:", LEAK),
+        sure(&[LEAK], r"#\d+:$|Created at:$|\t(?:Hint: |[\w.$/]+\()", LEAK),
         text(&[MESSAGE], MESSAGE),
         // Dropwizard: `! ` before each line.
         sure(&[HEAD], r"! (?:[a-z_][\w$]*\.)+[A-Z]|! [A-Z]\w*(?:Exception|Error)", MARKED),

@@ -26,13 +26,29 @@ const MARKER: State = State::own(7);
 const MEMORY: State = State::own(8);
 /// After the foot.
 const CLOSED: State = State::own(9);
+/// After a blank line where the code should be.
+const CODE_BLANK: State = State::own(10);
+/// Within an object or a list that is printed as it is: an error may be in it.
+const LITERAL: State = State::own(11);
+/// Within what Bun draws of several errors: its foot must follow.
+const SEVERAL: State = State::own(12);
+/// Within the fields that pino-pretty writes below a head line.
+const FIELDS: State = State::own(13);
+/// Below the frames among them.
+const FIELDS_END: State = State::own(14);
+/// Below the line of it that is marked.
+const SHOWN: State = State::own(16);
+/// Within the errors that Deno lists of an aggregate.
+const AGGREGATE: State = State::own(17);
+/// Within the code that Next.js shows below frames.
+const SNIPPET: State = State::own(15);
 
 /// A frame beyond doubt: with its place.
-const FRAME: &str =
-    r"[ \t]+at [^\s\d].*(?::\d+:\d+|\((?:<anonymous>|native|index \d+|eval at )|<anonymous>$)";
+const FRAME: &str = r"[ \t]+at [^\s\d].*(?::\d+:\d+|:wasm-function\[\d+\]|\((?:<anonymous>|native|index \d+|eval at )|<anonymous>$)";
 /// `f@https://…/app.js:1:2`, as Firefox and Safari write it.
-const AT_SIGN: &str =
-    r"[\w.$<>/ *\[\]]*@(?:https?|file|moz-extension|webpack|app|resource|capacitor|blob):\S*:\d+(?::\d+)?$";
+const AT_SIGN: &str = r"[\w.$<>/ *\[\]]*@(?:https?|file|moz-extension|webpack|app|resource|capacitor|blob):\S*:\d+(?::\d+)?$|[\w.$<>/ *]*@?\[native code\]$";
+/// Where an uncaught error was thrown.
+const THROWN: &str = r"(?:(?:/|file://|node:|[A-Za-z]:\\|\[eval|evalmachine\.|internal/)[^\s:]+|<anonymous_script>|\[worker eval\]|[\w./-]+\.(?:vm|[cm]?[jt]sx?)):\d+$";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -62,28 +78,55 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         sure(
             &[FRAMES],
-            r"Emitted '|Thrown at:|From previous event:|[Cc]aused by: [A-Z][\w$]*(?:Error|Exception)|\(Use `(?:node|deno) ",
+            r#"Emitted '|Thrown at:|From previous event:|\(Use `(?:node|deno) |digest: ["']|[Cc]aused by: [{\["']"#,
             FRAMES,
         ),
+        sure(&[FRAMES], r"[Cc]aused by: [A-Z][\w$]*(?:Error|Exception)", MESSAGE),
+        maybe(&[FRAMES], r"[ \t]+\.\.\.$", FRAMES),
+        maybe(&[FRAMES, SNIPPET], r"  *\d+ \| ", SNIPPET),
+        sure(&[SNIPPET], r"> *\d+ \| | +\| +\^", SHOWN),
+        sure(&[SHOWN], r"  *\d+ \| | +\| +\^", SHOWN),
         maybe(&[FRAMES], r"    \^", FRAMES),
         text(&[MESSAGE], MESSAGE),
         // Properties: `    at … {`, indented lines, `}`.
         sure(&[HEAD, MESSAGE, FRAMES], r"[ \t]+at [^\s\d].* \{$", OBJECT),
-        sure(&[START], r"\[[A-Z][\w$]*(?:: .*)?\] \{$", OBJECT),
+        sure(&[START, HEAD, MARKER], r"\[[A-Z][\w$]*(?:: .*)?\] \{$", OBJECT),
+        text(&[OBJECT], OBJECT),
+        // Deno indents the errors of an aggregate by four blanks, their frames by eight.
+        sure(&[START], r"error: (?:Uncaught )?(?:\(in promise\) )?AggregateError: ", AGGREGATE),
+        sure(&[AGGREGATE], FRAME, AGGREGATE),
+        text(&[AGGREGATE], AGGREGATE),
+        maybe(&[START], r"[{\[]$|.*: Promise \{$", LITERAL),
+        maybe(&[LITERAL], r"[ \t]+\S", LITERAL),
+        sure(&[LITERAL], FRAME, OBJECT),
+        // pino-pretty: all below the head line is indented.
+        maybe(&[HEAD, FIELDS], r"    \s*\S", FIELDS),
+        sure(&[FIELDS, FIELDS_END], FRAME, FIELDS_END),
+        sure(&[FIELDS_END], r#"    \}|      \}|      ""#, FIELDS_END),
+        maybe(&[FIELDS_END], r" {10,}\S", FIELDS_END),
         sure(&[OBJECT], r"[ \t]+\S", OBJECT),
         sure(&[OBJECT], r"[}\]]", END),
+        sure(&[OBJECT], r"\} reason: ", MESSAGE),
         // Uncaught: place, code, marker, a blank line, the error; Bun numbers the code instead.
-        maybe(&[START], r"(?:/|file://|node:|[A-Za-z]:\\|\[eval|evalmachine\.|internal/)[^\s:]+:\d+$", PLACE),
+        maybe(&[START], THROWN, PLACE),
+        sure(&[MARKER], r"\[worker eval\]:\d+$", PLACE),
         maybe(&[START, CODE], r"\d+ \| ", CODE),
         text(&[PLACE], CODE),
+        // Neither code nor marker, where the text ended too early.
+        maybe(&[PLACE, CODE, CODE_BLANK], BLANK, CODE_BLANK),
+        sure(&[CODE_BLANK], r"(?:SyntaxError|Error)(?: \[[^\]]*\])?: ", MESSAGE),
         sure(&[CODE], r"[ \t]*\^+$", MARKER),
         maybe(&[MARKER], BLANK, MARKER),
         sure(&[MARKER], r"[^ \t]", MESSAGE),
         // The foot.
-        sure(&[MESSAGE, FRAMES], r"\(Use `(?:node|deno) --trace-(?:uncaught|warnings)", END),
+        sure(&[MESSAGE, FRAMES], r"\(Use `(?:node|deno) --trace-", END),
         sure(&[MESSAGE], r"Thrown at:$", FRAMES),
         maybe(&[FRAMES, END], BLANK, END),
         sure(&[MESSAGE, FRAMES, END], r"Node\.js v[\d.]+(?:-\S+)?$|Bun v[\d.]+\S* \(", CLOSED),
+        // Several errors in Bun, a blank line or none between.
+        maybe(&[START], r"\d+ \| ", SEVERAL),
+        maybe(&[SEVERAL], r"\d+ \| |[ \t]|,|[\]}]|[\w$]*[eE]rror: |$", SEVERAL),
+        sure(&[SEVERAL], r"Bun v[\d.]+\S* \(", CLOSED),
         // Out of memory.
         sure(&[START], r"<--- Last few GCs --->$", MEMORY),
         sure(

@@ -9,6 +9,12 @@ use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure
 const MESSAGE: State = State::own(0);
 /// Among frames.
 const FRAMES: State = State::own(1);
+/// After `Stack trace:`, the first frame follows.
+const STACK: State = State::own(9);
+/// After the first line of a query that a logger's head line goes on with.
+const QUERY: State = State::own(10);
+/// After `[stacktrace]`, the first frame follows.
+const OPEN: State = State::own(11);
 /// After a blank line among them.
 const BLANKED: State = State::own(2);
 /// After `thrown in … on line …`.
@@ -24,7 +30,10 @@ const DUMP: State = State::own(7);
 /// Among the numbered lines of a stack.
 const NUMBERED: State = State::own(8);
 
-const FRAME: &str = r"#\d+ (?:\{main\}|\[internal function\]|[^\s:]+\(\d+\)(?: : eval\(\)\x27d code)?:)";
+/// `#1 /app/cart.php(12): total()`, `#2 [internal function]: f()`, `#3 {main}`, but not the first.
+const FRAME: &str = r"#[1-9]\d* (?:\{main\}|\[internal function\]|[^\s#].*\(\d+\): )";
+/// The first of them.
+const FIRST: &str = r"#0 (?:\{main\}|\[internal function\]|[^\s#].*\(\d+\): )";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -35,7 +44,8 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         sure(&[START], r"(?:PHP )?Fatal error: +Uncaught |Uncaught (?:[A-Z]\w*\\)*[A-Z]\w*: ", MESSAGE),
         text(&[MESSAGE], MESSAGE),
-        sure(&[MESSAGE, BLANKED, FRAMES], r"(?:PHP )?Stack trace:$", FRAMES),
+        sure(&[MESSAGE, BLANKED, FRAMES, ERROR], r"(?:PHP )?Stack trace:$", STACK),
+        sure(&[STACK], FIRST, FRAMES),
         sure(&[FRAMES], FRAME, FRAMES),
         sure(&[FRAMES], r"[ \t]+thrown in ", CLOSED),
         maybe(&[FRAMES], BLANK, BLANKED),
@@ -56,10 +66,15 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[ERROR], BLANK, ERROR),
         sure(&[NUMBERED], r"(?:\[[^\]]*\] )?PHP +\d+\. |[ \t]+[\d.]+ +\d+ +\d+\. ", NUMBERED),
         // Monolog with line breaks.
-        sure(&[HEAD, MESSAGE], r"\[stacktrace\]", STACKTRACE),
+        sure(&[HEAD, MESSAGE, QUERY], r"\[stacktrace\]", OPEN),
+        sure(&[OPEN], FIRST, STACKTRACE),
+        // The head line may hold a query that runs over lines.
+        maybe(&[HEAD], r"[ \t]*[^\s\[#]", QUERY),
+        text(&[QUERY], QUERY),
         sure(&[STACKTRACE], FRAME, STACKTRACE),
         maybe(&[STACKTRACE], BLANK, STACKTRACE),
-        sure(&[STACKTRACE], r"\[previous exception\]|\[stacktrace\]", STACKTRACE),
+        sure(&[STACKTRACE], r"\[previous exception\]", STACKTRACE),
+        sure(&[STACKTRACE], r"\[stacktrace\]", OPEN),
         sure(&[STACKTRACE], r#""\}"#, CLOSED),
         // Symfony's dump of a context.
         maybe(&[HEAD], r"\[$", OPENED),

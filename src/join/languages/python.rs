@@ -32,12 +32,54 @@ const FAULT: State = State::own(9);
 const CALL_STACK: State = State::own(10);
 /// After what the record said.
 const ARGUMENTS: State = State::own(12);
+/// Within details that a library's exception is known to have below its first line.
+const DETAIL: State = State::own(14);
+/// After a blank line within them.
+const DETAIL_BLANK: State = State::own(15);
+/// Within the JVM's trace that Py4J adds.
+const JVM: State = State::own(16);
+/// Within the frame that rich draws around a traceback.
+const DRAWN: State = State::own(17);
+/// After that frame, the exception follows.
+const DRAWN_END: State = State::own(18);
+/// Within a traceback that Twisted's log indents by a tab.
+const TABBED: State = State::own(19);
+/// Among frames without a head, as `print_stack` writes them.
+const BARE: State = State::own(20);
+/// After the code below one of them.
+const BARE_CODE: State = State::own(23);
+/// After the end of an exception group.
+const GROUP_END: State = State::own(24);
+/// After what announces a value that jsonschema shows.
+const VALUE: State = State::own(25);
+/// Within the response that the Kubernetes client shows.
+const RESPONSE: State = State::own(26);
+/// Within the status of a call that gRPC shows.
+const RPC: State = State::own(27);
+/// After the line of it that is shown.
+const SHOWN: State = State::own(28);
+/// Within such a value.
+const VALUES: State = State::own(29);
+/// After an exception that Ray brings from a worker.
+const RAY: State = State::own(22);
+/// Below a place in YAML, the text is shown.
+const SNIPPET: State = State::own(21);
 /// After a traceback in quotes, of another process.
 const QUOTED: State = State::own(11);
 
 const TRACEBACK: &str = r"Traceback \((?:most recent call last|innermost last)\):";
 /// The exception itself: a dotted name, alone or before a colon.
-const EXCEPTION: &str = r"[A-Za-z_][\w.]*(?:\.<locals>\.[\w.<>]+)?(?:$|:(?: |$))";
+const EXCEPTION: &str =
+    r"[A-Za-z_][\w.]*(?:\.<locals>\.[\w.<>]+)?(?:\(\w+\))?(?:\x1b\[[0-9;]*m)*(?:$|:(?:[ \x1b]|$))";
+/// What begins the details of: PyYAML, Playwright, Selenium, PyTorch.
+const DETAILED: &str = concat!(
+    r#"  in "[^"]*", line \d+, column \d+$|"#,
+    r"Call log:$|  - (?:waiting|navigating|locator|attempting)|  \(Session info: |Stacktrace:$|#\d+ 0x[0-9a-f]+ |",
+    r"CUDA kernel errors might |For debugging consider passing CUDA_LAUNCH_BLOCKING|Compile with `TORCH_USE_CUDA_DSA`|",
+    r"\t(?:Missing key|Unexpected key|size mismatch|While copying)"
+);
+/// A line that a traceback is chained to the next by.
+const CHAINED: &str = r"(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):$";
 
 pub(in super::super) const TABLE: Table = Table {
     rules: &[
@@ -46,21 +88,60 @@ pub(in super::super) const TABLE: Table = Table {
         // Frames and the code below them, with its markers.
         sure(
             &[FRAMES],
-            r#"[> ] File "|    \s*\S|  \[Previous line repeated \d+ more times?\]|    $"#,
+            r#"[> ] File (?:\x1b\[[0-9;]*m)*"|    \s*\S|\tFile "|\t\t\S|  \[Previous line repeated \d+ more times?\]|    $"#,
             FRAMES,
         ),
         sure(&[FRAMES], EXCEPTION, LAST),
         maybe(&[FRAMES], BLANK, FRAMES),
         // Chains.
         maybe(&[LAST], BLANK, LAST_BLANK),
-        sure(
-            &[LAST, LAST_BLANK],
-            r"(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):$",
-            CHAIN,
-        ),
+        sure(&[LAST, LAST_BLANK, DETAIL, DETAIL_BLANK, STATEMENT], CHAINED, CHAIN),
         maybe(&[CHAIN], BLANK, CHAIN),
         // The message of an exception that is not the last of its chain may run over lines.
         text(&[LAST], LAST),
+        sure(&[LAST, DETAIL], DETAILED, DETAIL),
+        sure(&[DETAIL], r"expected <?[a-z ]+>?, but found ", DETAIL),
+        // gRPC.
+        sure(&[LAST, RPC], r"\t(?:status|details|debug_error_string) = ", RPC),
+        sure(&[RPC], r">$", LAST),
+        // The Kubernetes client.
+        sure(&[FRAMES], r"[\w.]*ApiException: \(\d+\)$", RESPONSE),
+        sure(&[RESPONSE], r"Reason: |HTTP response headers: ", RESPONSE),
+        sure(&[RESPONSE], r"HTTP response body: ", LAST),
+        sure(&[LAST, DETAIL], r#"  in "[^"]*", line \d+, column \d+:$"#, SNIPPET),
+        sure(&[SNIPPET], r"    \s*\S", SHOWN),
+        sure(&[SHOWN], r"    \s*\^$", DETAIL),
+        sure(&[LAST_BLANK, DETAIL_BLANK], r"(?:Failed validating '.* in schema|On instance).*:$", VALUE),
+        sure(&[VALUE], r"    \s*\S", VALUES),
+        maybe(&[VALUES], r"    \s*\S", VALUES),
+        maybe(&[VALUES, DETAIL], BLANK, DETAIL_BLANK),
+        text(&[DETAIL], DETAIL),
+        sure(&[LAST], r": (?:[a-z]\w*\.)+[A-Z][\w$]*(?::|$)", JVM),
+        sure(
+            &[JVM],
+            r"[ \t]+at [\w$.@/<>-]+\(|[ \t]*\.\.\. \d+ more$|Caused by: (?:[a-z]\w*\.)+[A-Z]|Driver stacktrace:$",
+            JVM,
+        ),
+        maybe(&[JVM], BLANK, JVM),
+        text(&[JVM], JVM),
+        // Ray: a worker's frames below the exception.
+        maybe(&[START], r"ray\.exceptions\.\w+", RAY),
+        sure(&[FRAMES], r"ray\.exceptions\.\w+", RAY),
+        sure(&[RAY], r#"  File ""#, FRAMES),
+        // rich.
+        sure(&[START, HEAD, CHAIN], r"[ \t]*(?:╭─+|\+-+) Traceback \(most recent call last\) ", DRAWN),
+        sure(&[DRAWN], r"[ \t]*(?:│|\|) ", DRAWN),
+        sure(&[DRAWN], r"[ \t]*(?:╰─+╯|\+-+\+)[ \t]*$", DRAWN_END),
+        sure(&[DRAWN_END], EXCEPTION, LAST),
+        // Twisted.
+        sure(&[START, HEAD], r"\tTraceback \(most recent call last\):", TABBED),
+        sure(&[TABBED], r"\t(?:  |[A-Za-z_][\w.]*(?::|$)|$)", TABBED),
+        // A stack without a head.
+        maybe(&[START], r#"  File "[^"]+", line \d+, in \S"#, BARE),
+        sure(&[BARE], r"    \s*\S", BARE_CODE),
+        maybe(&[BARE_CODE], r"    \s*\S", BARE_CODE),
+        sure(&[BARE, BARE_CODE], r#"  File ""#, BARE),
+        sure(&[START, HEAD], r"Stack \(most recent call last\):$", BARE),
         // A syntax error found while compiling has no traceback, or ends one.
         maybe(&[START], r#"  File "[^"]+", line \d+$"#, SYNTAX),
         sure(&[HEAD], r#"  File "[^"]+", line \d+$"#, SYNTAX),
@@ -68,14 +149,18 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[SYNTAX], r"(?:SyntaxError|IndentationError|TabError): ", LAST),
         // Exception groups.
         sure(&[START, CHAIN, ANNOUNCED], r"  \+ Exception Group Traceback \(most recent call last\):", GROUP),
-        sure(&[GROUP], r"\s+\||\s+\+-(?:\+-| ?\.{3}|-* \d+ -|-* \.\.\. -)|\s{6,}\+-", GROUP),
-        sure(&[GROUP], r"    \+-+$", LAST),
+        sure(&[GROUP], r"\s+\||\s+\+-(?:\+-| ?\.{3}|-* \d+ -|-* \.\.\. -)", GROUP),
+        sure(&[GROUP_END], r"\s+\+-+ (?:\d+|\.\.\.) -", GROUP),
+        sure(&[GROUP], r"\s{4,}\+-+$", GROUP_END),
+        sure(&[GROUP], r"\s{4,}\+-+$", LAST),
         maybe(&[GROUP], BLANK, LAST_BLANK),
+        // A message that runs over lines was not indented before 3.13.
+        text(&[GROUP], GROUP),
         // What announces a traceback: threads, callbacks, tasks, other processes.
         sure(&[START], r"Exception in thread \S.*:$", ANNOUNCED),
         maybe(
             &[START],
-            r"Exception ignored in[: ]|Exception in callback |Unhandled exception in event loop|Error in (?:sys\.excepthook|atexit)|Error in atexit\._run_exitfuncs:|Original exception was:|Process \S+:$|Unhandled exception in thread|Exception in Tkinter callback",
+            r"Exception ignored in[: ]|Exception ignored (?:while|on) |Exception in callback |Unhandled exception in event loop|Error in (?:sys\.excepthook|atexit)|Error in atexit\._run_exitfuncs:|Original exception was:$|Process \S+:$|Unhandled exception in thread|Exception in Tkinter callback",
             ANNOUNCED,
         ),
         maybe(
@@ -88,7 +173,13 @@ pub(in super::super) const TABLE: Table = Table {
             r"(?:future|task|handle|protocol|transport|source_traceback|message|exception): ",
             ANNOUNCED,
         ),
-        sure(&[ANNOUNCED], r"Object created at \(most recent call last\):|Handle created at", FRAMES),
+        sure(
+            &[ANNOUNCED],
+            r"(?:source_traceback: )?Object created at \(most recent call last\):|Handle created at",
+            FRAMES,
+        ),
+        sure(&[ANNOUNCED], r"BrokenPipeError: ", LAST),
+        sure(&[LAST, LAST_BLANK], r"Original exception was:$", ANNOUNCED),
         maybe(&[ANNOUNCED], BLANK, ANNOUNCED),
         // asyncio's debug mode writes where the task was made, then the traceback.
         sure(&[FRAMES], TRACEBACK, FRAMES),
@@ -121,16 +212,11 @@ pub(in super::super) const TABLE: Table = Table {
         // SQLAlchemy: the database's details, the statement, a link.
         sure(&[FRAMES], r"sqlalchemy\.exc\.\w+: ", STATEMENT),
         sure(&[FRAMES], r"(?:psycopg2?|asyncpg|django\.db|psycopg2\.errors)\.[\w.]+: ", STATEMENT),
-        sure(&[STATEMENT], r"(?:DETAIL|HINT|CONTEXT|LINE \d+):?\s", STATEMENT),
+        sure(&[STATEMENT], r"(?:DETAIL|HINT|CONTEXT|LINE \d+):?\s|\tIs the server running ", STATEMENT),
         sure(&[STATEMENT], r"LINE \d+:\s", POINTED),
         sure(&[POINTED], r"\s+\^\s*$", STATEMENT),
         maybe(&[STATEMENT], BLANK, STATEMENT),
         sure(&[STATEMENT], r"\[(?:SQL|parameters): |\(Background on this error at: ", STATEMENT),
-        sure(
-            &[STATEMENT],
-            r"(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):$",
-            CHAIN,
-        ),
         text(&[STATEMENT], STATEMENT),
     ],
     mentions: &[(Mention::Traceback, FRAMES)],

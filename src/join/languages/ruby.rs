@@ -68,7 +68,11 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[TEXT], r"[ \t]*\^+$", MARKED),
         sure(&[MESSAGE, TEXT, MARKED], r"Did you mean\?", TEXT),
         // The frames of a logged exception stand by themselves.
-        sure(&[HEAD, NAMED, NAMED_BLANK, RAKE], concat!(tags!(), place!(), r"[^'`]*'$"), NAMED),
+        sure(&[HEAD, NAMED, NAMED_BLANK, RAKE], concat!(tags!(), r"[ \t]*", place!(), r"[^'`]*'$"), NAMED),
+        // Sinatra: 2026-11-22 10:00:00 - RuntimeError - boom:
+        maybe(&[START], r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - [A-Z][\w:]* - ", NAMED),
+        // The lines of a template, numbered.
+        maybe(&[NAMED], concat!(tags!(), r"[ \t]+\d+: "), NAMED),
         sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"(?:app|lib|config|bin)/\S+:\d+(?::in |$)"), NAMED),
         maybe(&[NAMED], concat!(tags!(), r"[ \t]*$"), NAMED_BLANK),
         maybe(&[HEAD, START], concat!(tags!(), r"[A-Z][\w:]* \(.*\):$"), NAMED),
@@ -89,6 +93,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[SYNTAX, DRAWN, PRISM], r"[ \t]+from ", FRAMES),
         // Rake.
         sure(&[START], r"(?:rake|rails|cap) aborted!$|\(Backtrace restricted to imported tasks\)$", RAKE),
+        sure(&[RAKE], r"[A-Z]\w*(?:::\w+)*: ", RAKE),
         text(&[RAKE], RAKE),
         maybe(&[NAMED, FRAMES], BLANK, FRAMES_BLANK),
         sure(&[RAKE, NAMED, NAMED_BLANK, FRAMES_BLANK], r"Caused by:$", RAKE),

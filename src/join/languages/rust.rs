@@ -27,6 +27,12 @@ const CAUSES: State = State::own(6);
 const CAUSES_BLANK: State = State::own(7);
 /// After `thread … has overflowed its stack`.
 const OVERFLOW: State = State::own(8);
+/// After the head that color-eyre gives a panic.
+const CRASHED: State = State::own(12);
+/// After a blank line below frames.
+const FRAMES_BLANK: State = State::own(13);
+/// Among what may be frames below a logger's head line.
+const LOGGED: State = State::own(14);
 /// Within miette's drawing.
 const DRAWING: State = State::own(9);
 
@@ -63,10 +69,12 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[ERROR], BLANK, ERROR_BLANK),
         sure(&[ERROR, ERROR_BLANK, HEAD], r"Caused by:$", CAUSED),
         sure(&[CAUSED], r"    \S", CAUSES),
+        // A cause may run over lines.
+        maybe(&[CAUSES], r" {4,}\S", CAUSES),
         sure(&[ERROR, CAUSED, CAUSES], r" {3,4}\d: | {2,3}\d\d: ", CAUSES),
         maybe(&[CAUSES], BLANK, CAUSES_BLANK),
         sure(&[ERROR, ERROR_BLANK, CAUSES_BLANK], r"Location:$", LOCATION),
-        sure(&[LOCATION], r"[ \t]+\S+:\d+", CAUSES),
+        sure(&[LOCATION], r"[ \t]+\S+:(?:\x1b\[[0-9;]*m)*\d+", CAUSES),
         sure(&[ERROR_BLANK, CAUSES_BLANK], r"(?:Stack b|B)acktrace:$", FRAMES),
         sure(
             &[CAUSES, CAUSES_BLANK],
@@ -74,11 +82,22 @@ pub(in super::super) const TABLE: Table = Table {
             CAUSES,
         ),
         sure(&[CAUSES, CAUSES_BLANK], r"[ \t]+(?:━|─|⋮)", FRAMES),
-        sure(&[FRAMES], r"[ \t]+(?:━|─|⋮)", FRAMES),
+        sure(&[FRAMES, FRAMES_BLANK], r"[ \t]+(?:━|─|⋮)", FRAMES),
+        sure(&[START], r"The application panicked \(crashed\)\.$", CRASHED),
+        sure(&[CRASHED], r"Message: |Location: ", CRASHED),
+        text(&[CRASHED], CRASHED),
+        maybe(&[CRASHED], BLANK, CRASHED),
+        sure(&[CRASHED], r"[ \t]+━", FRAMES),
+        maybe(&[FRAMES], BLANK, FRAMES_BLANK),
+        sure(&[FRAMES_BLANK], r" {3,4}\d: ", FRAMES),
+        sure(&[CRASHED, FRAMES_BLANK], r"Backtrace omitted|Run with (?:RUST_BACKTRACE|COLORBT)", CAUSES),
+        // A logger that writes a panic and its frames.
+        maybe(&[HEAD], r" {3,7}0: \S", LOGGED),
+        sure(&[LOGGED], r" {3,7}1: \S|[ \t]+at \S+:\d+", FRAMES),
         // miette.
         sure(&[START], r"Error:[ \t]+(?:\S+ *)?(?:×|x )", DRAWING),
         sure(&[ERROR], r"[ \t]+× ", DRAWING),
-        sure(&[DRAWING], r"[ \t]+(?:×|╰|├|│|─|▶|╭|·|help: |\d+ (?:│|\|))", DRAWING),
+        sure(&[DRAWING], r"[ \t]+(?:×|╰|├|│|─|▶|╭|·|help: |\d+ │)", DRAWING),
     ],
     mentions: &[],
 };
