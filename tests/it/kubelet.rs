@@ -160,6 +160,40 @@ async fn a_kubelet_that_is_slow_away_or_broken() {
     );
 }
 
+/// A bearer token is for the kubelet alone, wherever an answer may point to.
+#[tokio::test]
+async fn redirects_are_refused() {
+    let other = Kubelet::in_the_clear("127.0.0.1:0", pods).await;
+    let elsewhere = format!("http://{}/pods", other.address);
+    let kubelet = Kubelet::with_names(&["127.0.0.1"], move |_| Reply::Redirect(elsewhere.clone())).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = file(&folder, "ca.crt", &kubelet.authority);
+    let refused = ask(KubeletSettings { ca_file, ..kubelet.settings() }).await.unwrap_err();
+    assert!(matches!(refused, KubeletError::Status { status: 302, .. }), "{refused}");
+    assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
+async fn tls_and_tokens_over_ipv6() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = file(&folder, "token", "first");
+    let path = token.clone().unwrap();
+    let kubelet = Kubelet::listening("[::1]:0", &["::1"], move |request| match request.token.as_str() {
+        "second" => Reply::Text(200, recorded()),
+        _ => {
+            fs::write(&path, "second").unwrap();
+            Reply::Text(401, "Unauthorized".to_owned())
+        }
+    })
+    .await;
+    let ca_file = file(&folder, "ca.crt", &kubelet.authority);
+    let settings = KubeletSettings { ca_file, token_file: token, ..kubelet.settings() };
+    assert!(settings.url.starts_with("https://[::1]:"), "{}", settings.url);
+    assert_eq!(ask(settings).await.unwrap().len(), 4);
+    let tokens: Vec<_> = kubelet.asked().into_iter().map(|request| request.token).collect();
+    assert_eq!(tokens, ["first", "second"]);
+}
+
 #[tokio::test]
 async fn it_is_asked_until_it_answers_and_counted() {
     let kubelet = Kubelet::in_the_clear("127.0.0.1:0", |request| match request.number {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::agent::Agent;
+use crate::support::fake::{Behaviour, Fake};
 use crate::support::kubelet::{Kubelet, Listed, PodList, Reply, Request};
 use crate::support::node::{Container, Node, uid};
 
@@ -337,6 +338,45 @@ async fn changed_labels_and_annotations_hold_for_later_lines() {
     cluster.pods.change(&pod.uid, |listed| listed["metadata"]["annotations"] = json!({}));
     cluster.agent.until("no complaints", async || complaint(&cluster.agent.status().await).is_empty()).await;
     assert!(cluster.agent.term().await.success(), "{}", cluster.agent.log());
+}
+
+/// What the change has ended, and no byte would, ends there again after a crash before its answer came.
+#[tokio::test]
+async fn where_other_rules_begin_is_durable() {
+    const STREAM: &str = "logs-kubernetes.container_logs-default";
+    let (fake, mut cluster) = (Fake::new(), Cluster::new("1s").await);
+    let output =
+        format!("output: {{ elasticsearch: {{ urls: [\"{}\"], setup: false }} }}", fake.serve().await);
+    cluster.agent.configure(&cluster.configuration("1s", "60s", &output));
+    let mut pod = Pod::start(&cluster.node, "cut00");
+    let id = pod.web.id();
+    let annotate = |languages: &str| {
+        let annotations = json!({ "skidder.io/multiline": languages });
+        cluster.pods.change(&pod.uid, |listed| listed["metadata"]["annotations"] = annotations);
+    };
+    cluster.pods.set(&pod.listed(&id, 0));
+    annotate("java");
+    // Stored, but never acknowledged: all is sent again.
+    fake.rule(|_| Behaviour::Silent);
+    cluster.agent.start().await;
+    pod.web.err("java.lang.IllegalStateException: no order");
+    pod.web.err("\tat com.example.Shop.order(Shop.java:12)");
+    cluster.agent.until_metric("skidder_read_lines_total", 2.0).await;
+    annotate("java,python");
+    cluster.agent.until("the first half", async || fake.documents(STREAM).len() == 1).await;
+    cluster.agent.kill9();
+    fake.rule(|_| Behaviour::Accept);
+    pod.web.err("\tat com.example.Shop.main(Shop.java:3)");
+    pod.web.err("the end");
+    cluster.agent.start().await;
+    cluster.agent.until("all", async || fake.documents(STREAM).len() >= 3).await;
+    assert!(cluster.agent.term().await.success(), "{}", cluster.agent.log());
+    let stored = fake.documents(STREAM);
+    let mut messages: Vec<_> = stored.iter().map(message).collect();
+    messages.sort_unstable();
+    let first = "java.lang.IllegalStateException: no order\n\tat com.example.Shop.order(Shop.java:12)";
+    assert_eq!(messages, ["\tat com.example.Shop.main(Shop.java:3)", first, "the end"]);
+    assert!(fake.model().conflicts >= 1, "the first half was sent again, under its id");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::judge::judge;
 use super::*;
@@ -228,6 +229,43 @@ fn documents_of_the_recorded_pods() {
         }
         golden(&format!("kubelet/{name}.golden.ndjson"), &all);
     }
+}
+
+#[test]
+fn a_sidecars_files_are_of_its_pod() {
+    let pod = PodMeta {
+        namespace: "shop".to_owned(),
+        name: "web-5d8f7c9b6d-x2k4m".to_owned(),
+        uid: "u".to_owned(),
+        node: "node-1".to_owned(),
+        ip: "10.0.0.7".to_owned(),
+        labels: [
+            ("app".to_owned(), "web".to_owned()),
+            ("pod-template-hash".to_owned(), "5d8f7c9b6d".to_owned()),
+        ]
+        .into(),
+        owner: Some(("ReplicaSet".to_owned(), "web-5d8f7c9b6d".to_owned())),
+        ..PodMeta::default()
+    };
+    let target = target();
+    let of = |schema| {
+        let subject = Subject { pod: Some(&pod), ..file("/var/log/app/a.log", &target) };
+        let document = render(&Template::new(&settings(schema, JsonMode::Nested), &subject), &event(b"x"));
+        serde_json::from_str::<Value>(&document).unwrap()
+    };
+    let ecs = json!({
+        "namespace": "shop", "pod": { "name": "web-5d8f7c9b6d-x2k4m", "uid": "u", "ip": "10.0.0.7" },
+        "node": { "name": "node-1" }, "labels": { "app": "web", "pod-template-hash": "5d8f7c9b6d" },
+        "replicaset": { "name": "web-5d8f7c9b6d" }, "deployment": { "name": "web" },
+    });
+    assert_eq!(of(Schema::Ecs)["kubernetes"], ecs);
+    assert_eq!(of(Schema::Ecs)["container"], Value::Null);
+    let fluentd = json!({
+        "namespace_name": "shop", "pod_name": "web-5d8f7c9b6d-x2k4m", "pod_id": "u", "pod_ip": "10.0.0.7",
+        "host": "node-1", "labels": { "app": "web", "pod-template-hash": "5d8f7c9b6d" },
+    });
+    assert_eq!(of(Schema::Fluentd)["kubernetes"], fluentd);
+    assert_eq!(of(Schema::Fluentd)["tag"], "var.log.app.a.log");
 }
 
 #[test]

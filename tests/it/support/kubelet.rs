@@ -37,6 +37,8 @@ pub enum Reply {
     Pieces(Box<dyn Iterator<Item = Vec<u8>> + Send>),
     /// The beginning of an answer, and a closed connection.
     Cut(String),
+    /// 302 to another URL.
+    Redirect(String),
     /// Nothing, for ever.
     Silence,
 }
@@ -135,9 +137,18 @@ impl Kubelet {
         names: &[&str],
         script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::listening("127.0.0.1:0", names, script).await
+    }
+
+    /// Listens there with a certificate for these names.
+    pub async fn listening(
+        listen: &str,
+        names: &[&str],
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let authority = Authority::new();
         let identity = authority.issue(names);
-        let kubelet = Self::serve("127.0.0.1:0", Some(acceptor(&identity)), script).await;
+        let kubelet = Self::serve(listen, Some(acceptor(&identity)), script).await;
         Self { authority: authority.pem(), certificate: identity.certificate, ..kubelet }
     }
 
@@ -245,6 +256,10 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", text.len() + 1_000);
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(text.as_bytes()).await?;
+        }
+        Reply::Redirect(url) => {
+            let head = format!("HTTP/1.1 302 Found\r\nlocation: {url}\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(head.as_bytes()).await?;
         }
         Reply::Silence => std::future::pending().await,
     }
