@@ -148,13 +148,17 @@ impl Color {
 
 const CHECK_HELP: &str = "\
 What it prints is itself a configuration: every key with the value that will be used, secrets masked.
+With --online a line follows for each thing that it names, ok or failed, and what to do about it:
+log files, inotify's limits, data_dir, the kubelet, Elasticsearch. Looking changes nothing.
 
 Examples:
   skidder check --config skidder.yaml
+  skidder check --online                                      as the agent's user, where it runs
+  kubectl exec daemonset/skidder -- skidder check --online    from outside, of one of its pods
   skidder check --json | jq .config.output
 
 Exit codes:
-  0 valid   2 wrong: standard error says file, line, key, and what to do";
+  0 valid   1 something failed online   2 wrong: standard error says file, line, key, and what to do";
 
 /// Validate a configuration and print what will be used.
 #[derive(Clone, Debug, Default, Args)]
@@ -163,6 +167,9 @@ pub struct CheckArgs {
     /// The configuration [default: $SKIDDER_CONFIG, else /etc/skidder/skidder.yaml]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
+    /// Also try what it names: files, data_dir, kubelet, Elasticsearch
+    #[arg(long)]
+    pub online: bool,
     /// Print JSON, also of what is wrong
     #[arg(long)]
     pub json: bool,
@@ -276,8 +283,32 @@ pub struct DeadLettersConfig {
     pub config: Option<PathBuf>,
 }
 
+const TEST_HELP: &str = "\
+A file of fixtures names a configuration, and in each test lines and what is to come of them:
+
+  config: skidder.yaml
+  tests:
+    - name: a banner begins an event
+      input: |
+        [BEGIN] order 42
+        two lines
+      messages: [\"[BEGIN] order 42\\ntwo lines\"]
+    - name: health checks are dropped
+      pod: { namespace: shop, name: web-1, labels: { app: web } }
+      input: GET /healthz 200
+      documents: []
+
+`documents` lists the fields that matter of each document, `messages` the messages alone.
+
+Examples:
+  skidder test fixtures/*.yaml
+
+Exit codes:
+  0 all as expected   1 some are not   2 a fixture or its configuration is wrong: file, line, key";
+
 /// Try fixtures: input lines and the documents that are expected of them.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = TEST_HELP)]
 pub struct TestArgs {
     /// Files of fixtures
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]

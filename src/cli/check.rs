@@ -1,13 +1,15 @@
 //! `skidder check`: is a configuration valid, and what will be used?
 //!
-//! Nothing is reached for here but the configuration's own files. What it prints is a configuration again:
-//! a summary as comments, then every key.
+//! Without `--online` nothing is reached for but the configuration's own files. What it prints is a configuration
+//! again: a summary as comments, every key, and what was found online as comments.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{CheckArgs, Failure};
+use super::online::{self, Finding};
+use super::screen::Screen;
+use super::{CheckArgs, Failure, runtime};
 use crate::config::{
     Auth, Config, ConfigError, Destination, Elasticsearch, Env, FileBlock, Format, KubeletUrl, Languages,
     Output, SecretSource, StartAt, Switch, units::show_size,
@@ -17,24 +19,57 @@ use crate::config::{
 pub fn execute(args: &CheckArgs, env: &Env<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let file = Config::file(args.config.as_deref(), env).display().to_string();
     let checked = Config::load(args.config.as_deref(), env);
-    let printed = if args.json { print_json(&file, &checked, out) } else { print(&file, &checked, out) };
+    let findings = match &checked {
+        Ok(config) if args.online => Some(runtime()?.block_on(online::look(config))),
+        _ => None,
+    };
+    let printed = if args.json {
+        print_json(&file, &checked, findings.as_deref(), out)
+    } else {
+        print(&file, &checked, findings.as_deref(), out)
+    };
     // What is wrong with the configuration comes before what is wrong with the pipe.
     checked?;
-    Ok(printed?)
+    printed?;
+    match findings.iter().flatten().filter(|finding| finding.is_failed()).count() {
+        0 => Ok(()),
+        1 => Err(Failure::Failed("one thing failed; what to do stands beside it".to_owned())),
+        many => Err(Failure::Failed(format!("{many} things failed; what to do stands beside each"))),
+    }
 }
 
-fn print(file: &str, checked: &Result<Config, ConfigError>, out: &mut dyn Write) -> io::Result<()> {
+fn print(
+    file: &str,
+    checked: &Result<Config, ConfigError>,
+    findings: Option<&[Finding]>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Ok(config) = checked else { return Ok(()) };
     writeln!(out, "# {file} is valid; configuration {}", config.hash())?;
     for line in summary(config) {
         writeln!(out, "# {line}")?;
     }
     write!(out, "{}", config.to_yaml())?;
+    if let Some(findings) = findings {
+        writeln!(out)?;
+        online::print(findings, Screen::stdout(), out)?;
+    }
     out.flush()
 }
 
-fn print_json(file: &str, checked: &Result<Config, ConfigError>, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Report::new(file, checked))?;
+fn print_json(
+    file: &str,
+    checked: &Result<Config, ConfigError>,
+    online: Option<&[Finding]>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let report = match checked {
+        Ok(config) => Report::Valid { valid: true, file, hash: config.hash(), config, online },
+        Err(ConfigError { file, line, key, message }) => {
+            Report::Wrong { valid: false, file, line: *line, key, message }
+        }
+    };
+    serde_json::to_writer_pretty(&mut *out, &report)?;
     writeln!(out)?;
     out.flush()
 }
@@ -43,19 +78,21 @@ fn print_json(file: &str, checked: &Result<Config, ConfigError>, out: &mut dyn W
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Report<'a> {
-    Valid { valid: bool, file: &'a str, hash: String, config: &'a Config },
-    Wrong { valid: bool, file: &'a str, line: Option<usize>, key: &'a str, message: &'a str },
-}
-
-impl<'a> Report<'a> {
-    fn new(file: &'a str, checked: &'a Result<Config, ConfigError>) -> Self {
-        match checked {
-            Ok(config) => Self::Valid { valid: true, file, hash: config.hash(), config },
-            Err(ConfigError { file, line, key, message }) => {
-                Self::Wrong { valid: false, file, line: *line, key, message }
-            }
-        }
-    }
+    Valid {
+        valid: bool,
+        file: &'a str,
+        hash: String,
+        config: &'a Config,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        online: Option<&'a [Finding]>,
+    },
+    Wrong {
+        valid: bool,
+        file: &'a str,
+        line: Option<usize>,
+        key: &'a str,
+        message: &'a str,
+    },
 }
 
 /// A line for each thing that a reader of a configuration asks first.

@@ -8,12 +8,15 @@ mod dead_letters;
 pub mod fields;
 pub mod level;
 pub mod logs;
+mod online;
 pub mod pretty;
 mod printer;
 mod reload;
 mod run;
+mod screen;
 mod setup;
 mod status;
+mod test;
 
 pub use args::{
     CheckArgs, Color, CompletionsArgs, DeadLettersArgs, LogsArgs, RunArgs, RunOutput, SetupArgs, StatusArgs,
@@ -66,8 +69,7 @@ struct Cli {
     command: Command,
 }
 
-/// The commands that work. `test` has its arguments in `args`: it becomes a line here and one in
-/// [`Command::execute`] on the day that it does its work, not before.
+/// All commands.
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(RunArgs),
@@ -76,6 +78,7 @@ enum Command {
     Setup(SetupArgs),
     Status(StatusArgs),
     DeadLetters(DeadLettersArgs),
+    Test(TestArgs),
     Completions(CompletionsArgs),
 }
 
@@ -88,6 +91,7 @@ impl Command {
             Self::Setup(args) => setup::execute(&args, &environment, &mut io::stdout().lock()),
             Self::Status(args) => status::execute(&args, &mut io::stdout().lock()),
             Self::DeadLetters(args) => dead_letters::execute(&args, &environment, &mut io::stdout().lock()),
+            Self::Test(args) => test::execute(&args, &environment, &mut io::stdout().lock()),
             Self::Completions(args) => completions(&args, &mut io::stdout().lock()),
         }
     }

@@ -1,4 +1,4 @@
-//! `skidder status`: a running agent's `/status`, as a table of 80 columns.
+//! `skidder status`: a running agent's `/status`, as a table as wide as the terminal.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -7,16 +7,17 @@ use std::time::Duration;
 use reqwest::{Client, Url};
 
 use super::pretty::bytes;
+use super::screen::{BAD, GOOD, Screen};
 use super::{Failure, StatusArgs, runtime};
 use crate::observe::{Complaint, FileState, FileStatus, OutputStatus, StatusPage};
 
 /// How long an agent may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What fits into a terminal's line.
-const WIDTH: usize = 80;
-/// The columns of the files: whose, which container, and three that are as wide as what stands in them.
-const WHOSE: usize = 35;
+/// What goes before words that did not fit into a line.
+const REST: &str = "    ";
+/// The columns of the files: which container, and state, lag and rate. Whose it is has the rest of the line.
 const CONTAINER: usize = 14;
+const OTHERS: usize = CONTAINER + 31;
 
 /// Asks the agent and shows what it says.
 pub fn execute(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -28,7 +29,7 @@ pub fn execute(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
     } else {
         let page = serde_json::from_slice(&body)
             .map_err(|error| Failure::Failed(format!("{url} is no agent's status: {error}")))?;
-        show(&page, out)?;
+        show(&page, Screen::stdout(), out)?;
     }
     Ok(out.flush()?)
 }
@@ -74,12 +75,16 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn show(page: &StatusPage, out: &mut dyn Write) -> io::Result<()> {
+fn show(page: &StatusPage, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "skidder {} ({}), running since {}", page.version, page.revision, second(&page.started))?;
     writeln!(out, "configuration {}", page.configuration.hash)?;
-    health(page, out)?;
+    if let Some(refused) = &page.configuration.refused {
+        let first = format!("{} ", screen.painted("NOT APPLIED:", BAD));
+        screen.wrapped(&first, REST, refused, out)?;
+    }
+    health(page, screen, out)?;
     for output in &page.outputs {
-        show_output(output, out)?;
+        show_output(output, screen, out)?;
     }
     write!(out, "{} acknowledged, {} to do", bytes(page.bytes.acknowledged), bytes(page.bytes.pending))?;
     match page.bytes.pending {
@@ -87,39 +92,42 @@ fn show(page: &StatusPage, out: &mut dyn Write) -> io::Result<()> {
         _ => writeln!(out, ", the oldest {:.0} s old", page.oldest_unshipped_seconds)?,
     }
     for Complaint { namespace, pod, message } in &page.complaints {
-        wrapped(&format!("{namespace}/{pod}: "), message, out)?;
+        screen.wrapped(&format!("{namespace}/{pod}: "), REST, message, out)?;
     }
-    show_files(&page.files, out)
+    show_files(&page.files, screen.width - OTHERS, out)
 }
 
 /// Ready, or why not; and what has died.
-fn health(page: &StatusPage, out: &mut dyn Write) -> io::Result<()> {
+fn health(page: &StatusPage, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     for reason in &page.not_alive {
-        wrapped("NOT ALIVE: ", reason, out)?;
+        screen.wrapped(&format!("{} ", screen.painted("NOT ALIVE:", BAD)), REST, reason, out)?;
     }
     for reason in &page.not_ready {
-        wrapped("NOT READY: ", reason, out)?;
+        screen.wrapped(&format!("{} ", screen.painted("NOT READY:", BAD)), REST, reason, out)?;
     }
     if page.not_alive.is_empty() && page.not_ready.is_empty() {
-        writeln!(out, "ready")?;
+        writeln!(out, "{}", screen.painted("ready", GOOD))?;
     }
     Ok(())
 }
 
-fn show_output(output: &OutputStatus, out: &mut dyn Write) -> io::Result<()> {
-    wrapped("output ", &format!("{}: {}", output.name, output.state), out)?;
+fn show_output(output: &OutputStatus, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+    screen.wrapped("output ", REST, &format!("{}: {}", output.name, output.state), out)?;
     match &output.last_error {
-        Some(error) => wrapped("  last error ", &format!("at {}: {}", second(&error.at), error.message), out),
+        Some(error) => {
+            let words = format!("at {}: {}", second(&error.at), error.message);
+            screen.wrapped("  last error ", REST, &words, out)
+        }
         None => Ok(()),
     }
 }
 
-fn show_files(files: &[FileStatus], out: &mut dyn Write) -> io::Result<()> {
+fn show_files(files: &[FileStatus], width: usize, out: &mut dyn Write) -> io::Result<()> {
     if files.is_empty() {
         return writeln!(out, "no files");
     }
     writeln!(out)?;
-    row(["POD OR FILE", "CONTAINER", "STATE", "LAG", "READ"], out)?;
+    row(["POD OR FILE", "CONTAINER", "STATE", "LAG", "READ"], width, out)?;
     for file in files {
         let whose = match file.pod.as_str() {
             "" => file.path.clone(),
@@ -131,14 +139,14 @@ fn show_files(files: &[FileStatus], out: &mut dyn Write) -> io::Result<()> {
             FileState::Rotated => "rotated",
             FileState::Deleted => "deleted",
         };
-        row([&whose, container, state, &bytes(file.lag_bytes), &bytes(file.read_bytes)], out)?;
+        row([&whose, container, state, &bytes(file.lag_bytes), &bytes(file.read_bytes)], width, out)?;
     }
     Ok(())
 }
 
-fn row([whose, container, state, lag, read]: [&str; 5], out: &mut dyn Write) -> io::Result<()> {
-    let (whose, container) = (end(whose, WHOSE), end(container, CONTAINER));
-    writeln!(out, "{whose:WHOSE$} {container:CONTAINER$} {state:7} {lag:>10} {read:>10}")
+fn row([whose, container, state, lag, read]: [&str; 5], width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let (whose, container) = (end(whose, width), end(container, CONTAINER));
+    writeln!(out, "{whose:width$} {container:CONTAINER$} {state:7} {lag:>10} {read:>10}")
 }
 
 /// The last `width` characters: what tells pods and paths apart stands at their end.
@@ -157,22 +165,6 @@ fn second(time: &str) -> String {
         Some((second, _)) => format!("{second}Z"),
         None => time.to_owned(),
     }
-}
-
-/// Writes words, `first` before them, in lines of at most [`WIDTH`] where the words allow it.
-fn wrapped(first: &str, words: &str, out: &mut dyn Write) -> io::Result<()> {
-    let mut line = first.to_owned();
-    for word in words.split_whitespace() {
-        if !line.ends_with(' ') {
-            if line.chars().count() + 1 + word.chars().count() > WIDTH {
-                writeln!(out, "{line}")?;
-                line = "   ".to_owned();
-            }
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    writeln!(out, "{line}")
 }
 
 #[cfg(test)]
@@ -198,16 +190,5 @@ mod tests {
         assert_eq!(end("shop/web-1", 10), "shop/web-1");
         assert_eq!(end("shop/web-12", 10), "…op/web-12");
         assert_eq!(end("é/é", 2), "…é");
-    }
-
-    #[test]
-    fn words_are_wrapped_and_none_is_lost() {
-        let words = "elasticsearch takes nothing ".repeat(9);
-        let mut out = Vec::new();
-        wrapped("NOT READY: ", &words, &mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
-        let told: Vec<_> = text.split_whitespace().skip(2).collect();
-        assert_eq!(told, words.split_whitespace().collect::<Vec<_>>());
     }
 }

@@ -15,6 +15,7 @@ mod agent;
 mod de;
 mod enrich;
 mod error;
+mod fixture;
 mod input;
 mod interpolate;
 mod output;
@@ -32,6 +33,7 @@ pub use enrich::{
     Redaction, Switch,
 };
 pub use error::ConfigError;
+pub use fixture::{Fixture, FixturePod, Fixtures};
 pub use input::{
     Fields, FileBlock, Format, HeldFiles, Language, Languages, Multiline, PatternRule, Rule, Selector,
     StartAt,
@@ -130,7 +132,7 @@ impl Config {
     /// output's secrets can be read.
     pub fn load(path: Option<&Path>, env: &Env<'_>) -> Result<Self, ConfigError> {
         let path = Self::file(path, env);
-        let text = read(&path)?;
+        let text = read(&path, THE_CONFIGURATION, NAME_IT)?;
         Draft::parse(&text, &path.display().to_string())?.finish(env, Secrets::Read)
     }
 
@@ -145,7 +147,8 @@ impl Config {
     pub fn load_for_stdout(path: Option<&Path>, env: &Env<'_>) -> Result<Self, ConfigError> {
         let found = Self::file(path, env);
         let named = found != Path::new(DEFAULT_FILE);
-        let text = if named || found.exists() { read(&found)? } else { String::new() };
+        let text =
+            if named || found.exists() { read(&found, THE_CONFIGURATION, NAME_IT)? } else { String::new() };
         let mut draft = Draft::parse(&text, &found.display().to_string())?;
         let shown = draft.write_to_stdout(env).map_err(|fault| fault.in_file(&draft.file))?;
         let mut config = draft.finish(env, Secrets::Ignore)?;
@@ -268,15 +271,19 @@ fn obey_environment(mut config: Config, env: &Env<'_>) -> Result<Config, ConfigE
     Ok(config)
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+/// How the configuration's file is called, and where its name comes from.
+const THE_CONFIGURATION: &str = "the configuration";
+const NAME_IT: &str = "name the file with --config or $SKIDDER_CONFIG";
+
+fn read(path: &Path, what: &str, missing: &str) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|error| {
         let todo = match error.kind() {
-            io::ErrorKind::NotFound => "name the file with --config or $SKIDDER_CONFIG",
+            io::ErrorKind::NotFound => missing,
             io::ErrorKind::PermissionDenied => "let this user read it",
             io::ErrorKind::InvalidData => "save it as UTF-8",
             _ => "name a file that can be read",
         };
-        let message = format!("cannot read the configuration ({}); {todo}", plain_words(&error));
+        let message = format!("cannot read {what} ({}); {todo}", plain_words(&error));
         Fault::new(message).in_file(&path.display().to_string())
     })
 }

@@ -16,7 +16,10 @@ const ECS_VERSION: &str = "8.11.0";
 /// The constant fields of schema `ecs`; `log` holds those that stand beside the event's own.
 pub fn ecs(settings: &DocumentSettings, subject: &Subject<'_>) -> Fields {
     let mut fields = Fields::default();
-    fields.object("log").object("file").text("path", subject.path);
+    // Standard input has none.
+    if !subject.path.is_empty() {
+        fields.object("log").object("file").text("path", subject.path);
+    }
     match subject.origin {
         Origin::Pod { .. } => container_of_pod(&mut fields, settings, subject),
         Origin::Docker { id, .. } => docker(&mut fields, settings, subject, id),

@@ -153,8 +153,11 @@ impl Template {
                 out.extend_from_slice(br#","log":{"#);
                 let mut inside = Vec::new();
                 log.append_tail(&mut inside);
-                out.extend(inside.iter().skip(1));
-                out.extend_from_slice(br#","offset":"#);
+                if let Some((_, inside)) = inside.split_first() {
+                    out.extend_from_slice(inside);
+                    out.push(b',');
+                }
+                out.extend_from_slice(br#""offset":"#);
             }
             out
         });

@@ -20,6 +20,7 @@ pub mod budget;
 pub mod directory;
 mod error;
 pub mod filters;
+mod limited;
 mod outcome;
 pub mod outlet;
 mod plan;

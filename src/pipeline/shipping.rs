@@ -1,7 +1,7 @@
 //! The agent's outlet: events become documents, documents become batches, batches leave for the output.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::budget::Budget;
 use super::filters::{Filters, Refused, SourceFilters};
+use super::limited::Spell;
 use super::outlet::{Facts, Mark, Outlet};
 use super::targets::{Route, Targets};
 use crate::batch::{self, Assembler, Entry};
@@ -19,7 +20,9 @@ use crate::checkpoint::Keeper;
 use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::time::Clock;
-use crate::event::{Batch, BySource, Event, Origin, PodMeta, Record, SourceId, SourceKey, Target};
+use crate::event::{
+    Batch, BySource, Event, GenerationKey, Origin, PodMeta, Record, SourceId, SourceKey, Target,
+};
 use crate::observe::metrics::{ReasonLabel, ResultLabel};
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
 use crate::ship::elasticsearch::StateHandle;
@@ -78,13 +81,51 @@ pub struct Ways {
 
 /// The outlet.
 pub struct Shipping {
-    settings: ShippingSettings,
+    packer: Packer,
     ways: Ways,
-    assembler: Assembler,
-    scratch: Scratch,
     sources: BySource<Shipped>,
     /// Sealed, and the channel was full.
     outbox: VecDeque<Batch>,
+    /// Sources of which the rate limit leaves something out.
+    limited: BTreeSet<SourceId>,
+}
+
+/// Events become documents in batches.
+struct Packer {
+    settings: ShippingSettings,
+    assembler: Assembler,
+    scratch: Scratch,
+}
+
+impl Packer {
+    /// Puts an event of a source into a batch, without the bytes that were cut from it.
+    #[inline]
+    fn put(
+        &mut self,
+        (source, shipped): (SourceId, &mut Shipped),
+        (start, end): (&GenerationKey, &GenerationKey),
+        event: &Event<'_>,
+        cut: u64,
+        now: Instant,
+    ) {
+        let Shipped { template, found, pod, route, clock, .. } = shipped;
+        let targets = &mut self.settings.targets;
+        let target = self.settings.targeted.then(|| targets.resolve(route, event.time));
+        let entry = Entry {
+            target,
+            start: (start, event.span.start.offset),
+            end: (end, event.span.end.offset),
+            source,
+            bytes: event.bytes - cut,
+            time: clock.nanos(event.time),
+        };
+        let (scratch, rendering) = (&mut self.scratch, &mut self.settings.rendering);
+        let write = |out: &mut Vec<u8>| match rendering {
+            Rendering::Document => template.render(event, scratch, out),
+            Rendering::Print(printer) => printer.print(found, pod.as_ref(), event, out),
+        };
+        self.assembler.push(entry, write, now);
+    }
 }
 
 /// What is kept of a source.
@@ -96,6 +137,8 @@ struct Shipped {
     filters: SourceFilters,
     account: Arc<Account>,
     clock: Clock,
+    /// What the rate limit leaves out just now.
+    limited: Option<Spell>,
 }
 
 impl Shipping {
@@ -103,12 +146,11 @@ impl Shipping {
     pub fn new(settings: ShippingSettings, ways: Ways) -> Self {
         let assembler = Assembler::new(settings.batch);
         Self {
-            settings,
+            packer: Packer { settings, assembler, scratch: Scratch::default() },
             ways,
-            assembler,
-            scratch: Scratch::default(),
             sources: BySource::default(),
             outbox: VecDeque::new(),
+            limited: BTreeSet::new(),
         }
     }
 
@@ -127,8 +169,24 @@ impl Shipping {
         }
     }
 
+    /// Says what the rate limit has left out, of each source that it is time for, or of this one.
+    fn tell_limited(&mut self, of: impl Fn(SourceId, &Spell) -> bool, now: Instant) {
+        let spells = self.limited.iter().filter_map(|id| {
+            let spell = self.sources.get(id)?.limited.as_ref()?;
+            of(*id, spell).then_some(*id)
+        });
+        for id in spells.collect::<Vec<_>>() {
+            self.limited.remove(&id);
+            let Some(shipped) = self.sources.get_mut(&id) else { continue };
+            if let Some(spell) = shipped.limited.take() {
+                let (key, message) = (spell.generation, spell.message());
+                self.packer.put((id, shipped), (&key, &key), &spell.event(&message), 0, now);
+            }
+        }
+    }
+
     fn sealed(&mut self) -> Option<Batch> {
-        let batch = self.assembler.sealed()?;
+        let batch = self.packer.assembler.sealed()?;
         self.ways.budget.charge(batch.sequence, batch.body.capacity());
         self.ways.backlog.left(&batch);
         Some(batch)
@@ -137,24 +195,25 @@ impl Shipping {
 
 impl Outlet for Shipping {
     fn describe(&mut self, facts: &Facts<'_>) {
-        let mut route = self.settings.targets.route(facts);
-        let Some(documents) = self.settings.documents.get(facts.found.block) else { return };
+        let mut route = self.packer.settings.targets.route(facts);
+        let Some(documents) = self.packer.settings.documents.get(facts.found.block) else { return };
         let target = match &mut route {
             Route::Fixed(target) => Some(Arc::clone(target)),
             Route::ByTime(_) => None,
         };
         let template = template(documents, facts, target.as_deref());
-        let mut filters = self.settings.filters.of(facts);
-        let account = match self.sources.remove(&facts.id) {
+        let mut filters = self.packer.settings.filters.of(facts);
+        let (account, limited) = match self.sources.remove(&facts.id) {
             Some(known) => {
                 filters.go_on_from(known.filters);
-                known.account
+                (known.account, known.limited)
             }
-            None => self.ways.backlog.open(facts.id, owner(facts)),
+            None => (self.ways.backlog.open(facts.id, owner(facts)), None),
         };
         let (found, pod) = (facts.found.clone(), facts.pod.cloned());
         let clock = Clock::default();
-        self.sources.insert(facts.id, Shipped { found, pod, template, route, filters, account, clock });
+        let shipped = Shipped { found, pod, template, route, filters, account, clock, limited };
+        self.sources.insert(facts.id, shipped);
     }
 
     #[inline]
@@ -172,6 +231,15 @@ impl Outlet for Shipping {
             };
             self.ways.metrics.events.get_or_create_owned(&ResultLabel { result }).inc();
             shipped.account.ended(Fate::Dropped, event.bytes);
+            if refused == Refused::RateLimited {
+                match &mut shipped.limited {
+                    Some(spell) => spell.add(event, now),
+                    none => {
+                        *none = Some(Spell::begin(start_key, event, now));
+                        self.limited.insert(source);
+                    }
+                }
+            }
             return;
         }
         let message = shipped.filters.redact(event.message);
@@ -184,34 +252,18 @@ impl Outlet for Shipping {
         if cut > 0 {
             shipped.account.ended(Fate::Truncated, cut);
         }
-        let Shipped { template, found, pod, route, clock, .. } = shipped;
-        let targets = &mut self.settings.targets;
-        let target = self.settings.targeted.then(|| targets.resolve(route, event.time));
-        let entry = Entry {
-            target,
-            start: (&start_key, start.offset),
-            end: (&end_key, end.offset),
-            source,
-            bytes: event.bytes - cut,
-            time: clock.nanos(event.time),
-        };
-        let (scratch, rendering) = (&mut self.scratch, &mut self.settings.rendering);
-        let write = |out: &mut Vec<u8>| match rendering {
-            Rendering::Document => template.render(event, scratch, out),
-            Rendering::Print(printer) => printer.print(found, pod.as_ref(), event, out),
-        };
-        self.assembler.push(entry, write, now);
+        self.packer.put((source, shipped), (&start_key, &end_key), event, cut, now);
     }
 
     fn mark(&mut self, mark: &Mark<'_>, now: Instant) {
         let at = batch::Mark { generation: mark.generation, offset: mark.offset, anchor: mark.anchor };
-        self.assembler.mark(mark.id, mark.key, at, now);
+        self.packer.assembler.mark(mark.id, mark.key, at, now);
         self.send();
     }
 
     fn record(&mut self, record: Record, before_events: bool, now: Instant) {
         if before_events {
-            self.assembler.record(record, now);
+            self.packer.assembler.record(record, now);
         } else {
             self.ways.keeper.note(vec![record]);
         }
@@ -236,37 +288,45 @@ impl Outlet for Shipping {
 
     fn has_room(&mut self, held: usize) -> bool {
         while let Ok(body) = self.ways.spare_bodies.try_recv() {
-            self.assembler.recycle(body);
+            self.packer.assembler.recycle(body);
         }
         self.send();
-        self.outbox.is_empty() && self.ways.budget.has_room(held + self.assembler.buffered_bytes(), TURN_ROOM)
+        self.outbox.is_empty()
+            && self.ways.budget.has_room(held + self.packer.assembler.buffered_bytes(), TURN_ROOM)
     }
 
     fn takes(&self, source: SourceId) -> bool {
         match self.sources.get(&source).map(|shipped| &shipped.route) {
-            Some(Route::Fixed(target)) => !self.settings.held.is_full(target),
+            Some(Route::Fixed(target)) => !self.packer.settings.held.is_full(target),
             Some(Route::ByTime(_)) | None => true,
         }
     }
 
     fn tick(&mut self, now: Instant) {
-        self.assembler.expire(now);
+        self.tell_limited(|_, spell| spell.due() <= now, now);
+        self.packer.assembler.expire(now);
         self.send();
     }
 
     fn deadline(&self) -> Option<Instant> {
         // A full channel is waited for by the bell, not by the clock.
-        if self.outbox.is_empty() { self.assembler.deadline() } else { None }
+        if !self.outbox.is_empty() {
+            return None;
+        }
+        let spells = self.limited.iter().filter_map(|id| self.sources.get(id)?.limited.as_ref());
+        spells.map(Spell::due).chain(self.packer.assembler.deadline()).min()
     }
 
     fn closed(&mut self, source: SourceId) {
+        self.tell_limited(|id, _| id == source, Instant::now());
         self.sources.remove(&source);
-        self.assembler.forget(source);
+        self.packer.assembler.forget(source);
         self.ways.backlog.close(source);
     }
 
-    fn finish(&mut self, _now: Instant) {
-        self.assembler.flush();
+    fn finish(&mut self, now: Instant) {
+        self.tell_limited(|_, _| true, now);
+        self.packer.assembler.flush();
         while let Some(batch) = self.outbox.pop_front().or_else(|| self.sealed()) {
             // The end: the reader's own thread may wait now.
             if self.ways.batches.blocking_send(batch).is_err() {

@@ -156,7 +156,7 @@ async fn nobody() -> String {
 }
 
 /// Serves one page, as an agent does.
-async fn agent(body: String, status: &'static str) -> String {
+pub async fn agent(body: String, status: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("a port").to_string();
     tokio::spawn(async move {
@@ -188,7 +188,7 @@ fn file(name: [&str; 3], path: &str, state: FileState, lag: u64, read: u64) -> F
     }
 }
 
-fn page() -> StatusPage {
+pub fn page() -> StatusPage {
     let why = "elasticsearch takes nothing since 2026-11-22T11:59:01.5Z: could not connect to \
                http://elasticsearch:9200: Connection refused (os error 111)";
     StatusPage {

@@ -517,3 +517,30 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_pipe_that_nobody_reads_ends_it_though_nothing_more_is_written() {
+    let pod = Pod::new();
+    append(&pod.file("0.log"), &line(0, "one"));
+    let mut child = skidder(&["-f", pod.root()]).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.ends_with("one\n"), "{first}");
+    let ended = wait::until(async || child.try_wait().unwrap()).await;
+    if ended.is_none() {
+        child.kill().unwrap();
+    }
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
+}
+
+#[test]
+fn standard_input_has_no_file() {
+    let mut child = skidder(&["-o", "json"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let logs: Vec<Value> = documents(&String::from_utf8(output.stdout).unwrap())
+        .iter()
+        .map(|document| document["log"].clone())
+        .collect();
+    assert_eq!(logs, [serde_json::json!({ "offset": 0 }), serde_json::json!({ "offset": 4 })]);
+}

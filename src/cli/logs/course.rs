@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -68,7 +70,9 @@ pub fn execute(args: &LogsArgs) -> Result<(), Failure> {
         page.progress =
             Some(Progress::new(io::stderr(), io::stdout().is_terminal(), sources, Instant::now()));
     }
-    let mut print = Print::new(View::new(filter, sources, args.tail), page, Arc::clone(&wake));
+    let view = View::new(filter, sources, args.tail);
+    let view = if args.follow { view.follow() } else { view };
+    let mut print = Print::new(view, page, Arc::clone(&wake));
     plan.missing.iter().for_each(|missing| print.miss(missing));
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -181,13 +185,36 @@ async fn read(reader: Reader<Print>, wake: &Wake) -> Result<Ended, Failure> {
         let _ = ended.send(reader.run().0.end());
     });
     thread.map_err(|error| failed("starting a thread", &error))?;
+    let mut gone = nobody_reads().map_err(|error| failed("starting a thread", &error))?;
     let panicked = |_| Failure::Failed("the reader has ended; its last words are above".into());
     tokio::select! {
         ended = &mut reading => ended.map_err(panicked),
-        _ = interrupt.recv() => {
-            wake.stop(Stop::Stop);
-            let ended = tokio::time::timeout(GRACE, reading).await;
-            ended.unwrap_or(Ok(Ended { error: None, is_incomplete: false })).map_err(panicked)
-        }
+        _ = interrupt.recv() => end(wake, reading).await.map_err(panicked),
+        Ok(()) = &mut gone => end(wake, reading).await.map_err(panicked),
     }
+}
+
+/// What is under way may come to its end, but is waited for no longer than [`GRACE`].
+async fn end(wake: &Wake, reading: oneshot::Receiver<Ended>) -> Result<Ended, oneshot::error::RecvError> {
+    wake.stop(Stop::Stop);
+    let ended = tokio::time::timeout(GRACE, reading).await;
+    ended.unwrap_or(Ok(Ended { error: None, is_incomplete: false }))
+}
+
+/// Resolves when standard output is a pipe that nobody reads any more: what is followed may write nothing for hours,
+/// and would only notice then.
+fn nobody_reads() -> io::Result<oneshot::Receiver<()>> {
+    let (tell, gone) = oneshot::channel();
+    thread::Builder::new().name("stdout".into()).spawn(move || {
+        let out = io::stdout();
+        // Nothing is asked for: what is wrong with the other end is told all the same.
+        let mut ends = [PollFd::new(&out, PollFlags::empty())];
+        while let Ok(_) | Err(Errno::INTR) = poll(&mut ends, None) {
+            if ends[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
+                let _ = tell.send(());
+                return;
+            }
+        }
+    })?;
+    Ok(gone)
 }

@@ -19,6 +19,7 @@ mod progress;
 mod stdin;
 pub mod view;
 pub mod when;
+mod window;
 
 pub use course::execute;
 

@@ -89,13 +89,13 @@ impl Outlet for Print {
     }
 
     #[inline]
-    fn event(&mut self, source: SourceId, keys: &Keys, event: &Event<'_>, _now: Instant) {
+    fn event(&mut self, source: SourceId, keys: &Keys, event: &Event<'_>, now: Instant) {
         let (source, page) = (index(source), &mut self.page);
         page.note_keys(source, keys, event.span);
         if let Some(progress) = &mut page.progress {
             progress.read(event.bytes);
         }
-        self.view.event(source, event, &mut |source, event: &Event<'_>| page.show(source, event));
+        self.view.event(source, event, now, &mut |source, event: &Event<'_>| page.show(source, event));
     }
 
     fn at_end(&mut self, source: SourceId) -> bool {
@@ -114,7 +114,9 @@ impl Outlet for Print {
     }
 
     /// What was held back was shown when the last source had ended; where Ctrl-C came before, it is not wanted.
-    fn finish(&mut self, _now: Instant) {
+    fn finish(&mut self, now: Instant) {
+        let page = &mut self.page;
+        self.view.pass(now, true, &mut |source, event: &Event<'_>| page.show(source, event));
         self.write();
         if let Some(progress) = &mut self.page.progress {
             progress.clear();
@@ -123,6 +125,8 @@ impl Outlet for Print {
 
     /// Once a round: what came together is written together, and nothing waits for more.
     fn tick(&mut self, now: Instant) {
+        let page = &mut self.page;
+        self.view.pass(now, false, &mut |source, event: &Event<'_>| page.show(source, event));
         self.write();
         if let Some(progress) = &mut self.page.progress {
             progress.show(now);
@@ -155,7 +159,7 @@ impl Outlet for Print {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.view.due()
     }
 
     fn mark(&mut self, _mark: &Mark<'_>, _now: Instant) {}

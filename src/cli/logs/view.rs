@@ -1,9 +1,11 @@
 //! What is shown of several sources, and in which order.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::filter::Filter;
 use super::merge::{Merge, Tail};
+use super::window::Window;
 use crate::cli::pretty::PrettySubject;
 use crate::event::Event;
 
@@ -18,11 +20,15 @@ pub struct View {
     order: Order,
     /// Sources that were not read to their ends yet.
     unread: BTreeSet<usize>,
+    /// Whether they are followed, so that of several the order matters after their ends too.
+    follows: bool,
+    /// How many sources were opened.
+    opened: usize,
 }
 
 /// ```text
-///  Merged ──┐ all read
-///           ├──────────▶ Arrival
+///  Merged ──┐ all read               several, followed
+///           ├──────────────▶ Arrival ───────────────────▶ Moment
 ///  Last ────┘ to their ends
 /// ```
 #[derive(Debug)]
@@ -33,6 +39,8 @@ enum Order {
     Merged(Merge),
     /// The last so many of each source, kept until all are read.
     Last(usize, Vec<Tail>),
+    /// By their times, as far as they come together.
+    Moment(Window),
 }
 
 impl View {
@@ -44,7 +52,13 @@ impl View {
             (None, 0 | 1) => Order::Arrival,
             (None, _) => Order::Merged(Merge::default()),
         };
-        Self { filter, order, unread: BTreeSet::new() }
+        Self { filter, order, unread: BTreeSet::new(), follows: false, opened: 0 }
+    }
+
+    /// The sources are followed.
+    pub fn follow(mut self) -> Self {
+        self.follows = true;
+        self
     }
 
     /// Whether anything of a source may be shown.
@@ -55,8 +69,12 @@ impl View {
     /// A source will be read. One that comes while others were read to their ends is shown as it comes.
     pub fn open(&mut self, source: usize) {
         self.unread.insert(source);
+        self.opened += 1;
         match &mut self.order {
-            Order::Arrival => {}
+            Order::Arrival if self.follows && self.opened > 1 => {
+                self.order = Order::Moment(Window::default())
+            }
+            Order::Arrival | Order::Moment(_) => {}
             Order::Merged(merge) => merge.open(source),
             Order::Last(count, tails) => {
                 let needed = tails.len().max(source + 1);
@@ -69,12 +87,18 @@ impl View {
     pub fn wanting(&self) -> Option<usize> {
         match &self.order {
             Order::Merged(merge) => merge.wanting(),
-            Order::Arrival | Order::Last(..) => None,
+            Order::Arrival | Order::Last(..) | Order::Moment(_) => None,
         }
     }
 
     /// Takes an event of a source.
-    pub fn event(&mut self, source: usize, event: &Event<'_>, show: &mut impl FnMut(usize, &Event<'_>)) {
+    pub fn event(
+        &mut self,
+        source: usize,
+        event: &Event<'_>,
+        now: Instant,
+        show: &mut impl FnMut(usize, &Event<'_>),
+    ) {
         let is_taken = self.filter.takes_event(event);
         match &mut self.order {
             Order::Arrival if is_taken => show(source, event),
@@ -87,7 +111,25 @@ impl View {
                 }
                 drain(merge, show);
             }
-            Order::Arrival | Order::Last(..) => {}
+            Order::Moment(window) if is_taken => window.push(source, event, now),
+            Order::Arrival | Order::Last(..) | Order::Moment(_) => {}
+        }
+    }
+
+    /// Shows what waits no longer; with `at_end`, all that was read of followed sources.
+    pub fn pass(&mut self, now: Instant, at_end: bool, show: &mut impl FnMut(usize, &Event<'_>)) {
+        match &mut self.order {
+            Order::Moment(window) if at_end => window.flush(show),
+            Order::Moment(window) => window.pass(now, show),
+            _ => {}
+        }
+    }
+
+    /// When [`View::pass`] has something to do.
+    pub fn due(&self) -> Option<Instant> {
+        match &self.order {
+            Order::Moment(window) => window.due(),
+            _ => None,
         }
     }
 
@@ -108,8 +150,14 @@ impl View {
     }
 
     fn finish(&mut self, show: &mut impl FnMut(usize, &Event<'_>)) {
-        match std::mem::replace(&mut self.order, Order::Arrival) {
+        let next = match self.follows && self.opened > 1 {
+            true => Order::Moment(Window::default()),
+            false => Order::Arrival,
+        };
+        match std::mem::replace(&mut self.order, next) {
             Order::Arrival => {}
+            // A source that came later was read to its end.
+            Order::Moment(window) => self.order = Order::Moment(window),
             Order::Merged(mut merge) => flush(&mut merge, show),
             Order::Last(_, tails) => {
                 let mut merge = Merge::new(tails.len());
@@ -157,7 +205,8 @@ mod tests {
         while let Some(source) = view.wanting().or_else(|| open.first().copied()) {
             match rest[source].next() {
                 Some((second, message)) => {
-                    view.event(source, &event(&at(second), Stream::Stdout, message), &mut show);
+                    let now = Instant::now();
+                    view.event(source, &event(&at(second), Stream::Stdout, message), now, &mut show);
                 }
                 None => {
                     open.retain(|one| *one != source);
@@ -165,7 +214,7 @@ mod tests {
                 }
             }
         }
-        view.event(0, &event(&at(&0), Stream::Stdout, "late"), &mut show);
+        view.event(0, &event(&at(&0), Stream::Stdout, "late"), Instant::now(), &mut show);
         out
     }
 

@@ -46,7 +46,7 @@ pub use answer::{AnswerError, parse};
 pub use client::{Client, ClientError};
 pub use dead_letters::{DeadLetter, Store, StoreError};
 pub use nodes::shown;
-pub use probe::{Cluster, ProbeError, identify, missing_privileges};
+pub use probe::{Cluster, ProbeError, clock, identify, missing_privileges, template_is_there};
 pub use replay::{ReplayError, Replayed, replay};
 pub use settings::{Access, Compression, Secret, SecretSource, Settings, Tls, cloud_url};
 pub use setup::{Done, SetupError, ensure};

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::transport::{Answer, Body, Failure, Method, Request, Transport};
+use super::state::wall_nanos;
+use super::template;
+use super::transport::{Answer, Body, Failure, Method, Request, Transport, percent_encoded};
 
 /// What a cluster says it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -108,6 +110,34 @@ pub async fn missing_privileges<T: Transport>(
         400 | 403..=405 | 500 => Ok(None),
         _ => Err(refusal(&answer)),
     }
+}
+
+/// Whether the template of a data stream is installed; `None` where that may not be asked.
+///
+/// # Errors
+/// [`ProbeError`]: it is not reached, or refuses the credentials.
+pub async fn template_is_there<T: Transport>(
+    transport: &T,
+    stream: &str,
+) -> Result<Option<bool>, ProbeError> {
+    let path = format!("/_index_template/{}", percent_encoded(&template::index_name(stream)));
+    let answer = transport.send(Request { method: Method::GET, path, body: Body::Empty }).await?;
+    match answer.status {
+        200 => Ok(Some(true)),
+        404 => Ok(Some(false)),
+        403 => Ok(None),
+        _ => Err(refusal(&answer)),
+    }
+}
+
+/// How many seconds the cluster's clock is ahead of this machine's; `None` where it does not tell (that needs the
+/// cluster privilege `monitor`).
+pub async fn clock<T: Transport>(transport: &T) -> Option<i64> {
+    let path = "/_cat/health?h=epoch&format=json".to_owned();
+    let answer = transport.send(Request { method: Method::GET, path, body: Body::Empty }).await.ok()?;
+    let said: Value = serde_json::from_slice(&answer.body).ok()?;
+    let epoch: i64 = said[0]["epoch"].as_str()?.parse().ok()?;
+    Some(epoch - wall_nanos() / 1_000_000_000)
 }
 
 fn missing(said: &Value) -> Vec<String> {
