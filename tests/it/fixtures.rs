@@ -49,12 +49,12 @@ fn what_differs_is_shown() {
            but got  "a"
          event 2 is not expected: "b"
 FAILED fixtures.yaml:5: missing
-         event 1, stream:
-           expected "stdout"
-           but got  "stderr"
          event 1, log.flags:
            expected ["multiline"]
            but got  nothing
+         event 1, stream:
+           expected "stdout"
+           but got  "stderr"
          event 2 is missing: {"message":"two"}
 ok     fixtures.yaml:9: as it is
 skidder: 2 of 3 fixtures failed

@@ -246,7 +246,7 @@ async fn the_rights_on_a_real_cluster() {
     found.has("elasticsearch", true, &["elasticsearch 8."]);
     found.has("elasticsearch", true, &["may write to logs-online-default"]);
     found.has("elasticsearch", true, &["the clocks agree"]);
-    check(&format!("username: {user}, password: wrong")).await.has(
+    check("username: nobody, password: wrong").await.has(
         "elasticsearch",
         false,
         &["credentials are refused", "give a key or a password"],

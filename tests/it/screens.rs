@@ -68,7 +68,7 @@ fn logs() {
 
 #[test]
 fn check() {
-    let words = format!("check --config {}/config/minimal.yaml", env!("CARGO_MANIFEST_DIR"));
+    let words = format!("check --config {}/config/fixtures/skidder.yaml", env!("CARGO_MANIFEST_DIR"));
     let (code, text) = shown(80, true, &words);
     assert_eq!(code, Some(0), "{text}");
     let all = text.replace(env!("CARGO_MANIFEST_DIR"), "FOLDER");

@@ -34,7 +34,7 @@ const NEVER: Duration = Duration::from_secs(24 * 3600);
 /// The uid of the fixture's pod.
 const UID: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The documents that the agent would ship of a fixture's lines.
+/// The documents that the agent would ship of a fixture's lines, in the order in which they begin.
 ///
 /// # Errors
 /// What is wrong with the configuration, in words.
@@ -90,12 +90,14 @@ pub fn run(config: &Config, fixture: &Fixture) -> Result<Vec<Value>, String> {
     let input = io::Cursor::new(fixture.input.clone().into_bytes());
     reader.add_stream(found(fixture, block), input).map_err(|error| words(&error))?;
     drop(reader.run());
-    let mut documents = Vec::new();
+    let mut documents: Vec<Value> = Vec::new();
     while let Ok(batch) = shipped.try_recv() {
         for index in 0..batch.items.len() {
             documents.push(serde_json::from_slice(batch.document(index)).map_err(|error| words(&error))?);
         }
     }
+    // A trace is given out when it is over; in a file, and for who writes a fixture, it stands where it begins.
+    documents.sort_by_key(|document| document["log"]["offset"].as_u64());
     Ok(documents)
 }
 
