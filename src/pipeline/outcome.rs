@@ -9,7 +9,7 @@ use super::wake::Wake;
 use crate::checkpoint::Keeper;
 use crate::event::Settled;
 use crate::observe::{Backlog, LastError, OutputStatus, Readiness, Status};
-use crate::ship::elasticsearch::StateHandle;
+use crate::ship::elasticsearch::{State, StateHandle};
 
 /// Shows the output's state to probes and on the status page, and rings when a target may be written to again.
 pub async fn watch_output(
@@ -25,7 +25,7 @@ pub async fn watch_output(
         let in_words = match now.ready() {
             Ok(()) => {
                 ready.met();
-                "ok".to_owned()
+                held(&now)
             }
             Err(why) => {
                 ready.not(why.clone());
@@ -45,6 +45,13 @@ pub async fn watch_output(
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// An output that takes documents, but perhaps not those of some targets.
+fn held(state: &State) -> String {
+    let held = state.held.iter().map(|held| format!("{} waits: {}", held.target.name, held.why));
+    let held: Vec<String> = held.collect();
+    if held.is_empty() { "ok".to_owned() } else { format!("ok, but {}", held.join("; ")) }
 }
 
 /// Takes what is settled: moves the accounts and the ledger, and gives memory back.

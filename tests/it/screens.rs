@@ -33,15 +33,14 @@ fn widest(text: &str) -> usize {
 }
 
 /// Each of the four screens is as agreed.
-fn agreed(name: &str, words: &str, named: &[(&str, &str)]) {
+fn agreed(name: &str, words: &str) {
     let mut all = String::new();
     for (columns, colour) in [(80, true), (80, false), (200, true), (200, false)] {
         let (code, mut text) = shown(columns, colour, words);
         assert_eq!(code, Some(0), "{text}");
+        // On a machine that is busy, how far it is stands there for a moment.
+        text = text.split("\r\x1b[K").filter(|part| !part.ends_with("logs done")).collect();
         assert_eq!(text.contains('\x1b'), colour, "{text}");
-        for (what, shown) in named {
-            text = text.replace(what, shown);
-        }
         let colours = if colour { "colours" } else { "no colours" };
         all += &format!("=== {columns} columns, {colours}\n{text}");
     }
@@ -51,7 +50,7 @@ fn agreed(name: &str, words: &str, named: &[(&str, &str)]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status() {
     let address = agent(serde_json::to_string(&page()).expect("JSON"), "200 OK").await;
-    agreed("status", &format!("status --url {address}"), &[]);
+    agreed("status", &format!("status --url {address}"));
     let words = format!("status --url {address}");
     assert!(widest(&shown(80, true, &words).1) <= 80);
     let wide = shown(200, true, &words).1;
@@ -63,7 +62,7 @@ fn logs() {
     let node = data("node");
     let pod = node.join("pods/shop_cart-6c8f5d7b9d-x2k4m_7c11c05d-ff7b-4c8f-aa4c-bd787f6c813e");
     let words = format!("logs --kubelet {}/pods.json --tail 6 {}", node.display(), pod.display());
-    agreed("logs", &words, &[]);
+    agreed("logs", &words);
 }
 
 #[test]

@@ -206,6 +206,11 @@ async fn a_missing_privilege_is_named_and_waited_for() {
         })
         .await;
     agent.ready().await;
+    let shown = async || {
+        let state = agent.status().await["outputs"][0]["state"].to_string();
+        state.contains(&format!("ok, but {stream} waits: "))
+    };
+    agent.until("the page to show what waits", shown).await;
 
     may_write("logs-*-*").await;
     agent.until_metric(SHIPPED, 50.0).await;
