@@ -56,34 +56,57 @@ async fn an_elasticsearch_that_is_away_shows_and_clears_by_itself() {
     assert_eq!(fake.documents(STREAM).len(), 2);
 }
 
-/// Its own log is among the files that it ships, and what it ships is refused: it says so once, not once for each
-/// line that says so.
-#[tokio::test]
-async fn its_own_log_does_not_feed_itself() {
-    let (node, fake) = (Node::new(), Fake::new());
-    fake.rule(|_| Behaviour::items(|_, _| item_error(400, "mapper_parsing_exception", "no such field")));
-    let mut agent = Agent::new(&configuration(&node, &fake.serve().await, ""));
+/// An agent whose own log is among the files that it ships.
+fn ships_itself(node: &Node, url: &str) -> Agent {
+    let agent = Agent::new(&configuration(node, url, ""));
     let own = agent.data().parent().expect("the agent's folder").join("stderr");
     std::fs::create_dir(node.path().join("own")).unwrap();
     std::os::unix::fs::symlink(&own, node.path().join("own/skidder.log")).unwrap();
+    agent
+}
+
+/// Writes and waits until all of it has come to its end, ten times; what the agent said of it was little.
+async fn stays_quiet(node: &Node, mut agent: Agent, ended: &str, told: &str) {
     let mut web = node.pod("shop", "web-1", "web");
     agent.start().await;
     for round in 1..=10 {
         (0..20).for_each(|line| web.out(&format!("line {line} of round {round}")));
-        let buried = async || {
-            let dead = agent.metric("skidder_events_total{result=\"dead_letter\"}").await;
-            dead >= Some(f64::from(20 * round)) && agent.metric("skidder_lag_bytes").await == Some(0.0)
+        let all = async || {
+            let events = agent.metric(ended).await;
+            events >= Some(f64::from(20 * round)) && agent.metric("skidder_lag_bytes").await == Some(0.0)
         };
-        agent.until("all to be refused and kept", buried).await;
+        agent.until("all to come to its end", all).await;
     }
     let said = agent.log();
-    assert!(said.contains("refuses a document"), "{said}");
+    assert!(said.contains(told), "{said}");
     assert!(said.lines().count() < 30, "{} lines:\n{said}", said.lines().count());
-    assert!(
-        said.lines().all(|line| line.starts_with("{\"@timestamp\":\"")),
-        "JSON where it is no terminal: {said}"
-    );
+    let is_json = |line: &str| line.starts_with("{\"@timestamp\":\"");
+    assert!(said.lines().all(is_json), "JSON where it is no terminal: {said}");
     assert!(agent.term().await.success());
+}
+
+/// What it ships is refused: it says so once, not once for each line that says so.
+#[tokio::test]
+async fn its_own_log_does_not_feed_itself_by_what_is_refused() {
+    let (node, fake) = (Node::new(), Fake::new());
+    fake.rule(|_| Behaviour::items(|_, _| item_error(400, "mapper_parsing_exception", "no such field")));
+    let agent = ships_itself(&node, &fake.serve().await);
+    let dead = "skidder_events_total{result=\"dead_letter\"}";
+    stays_quiet(&node, agent, dead, "refuses a document").await;
+}
+
+/// Each request is answered by 503 before it is taken: that is said once, not twice for each request that says so.
+#[tokio::test]
+async fn its_own_log_does_not_feed_itself_by_what_comes_and_goes() {
+    let (node, fake) = (Node::new(), Fake::new());
+    let mut is_odd = false;
+    fake.rule(move |_| {
+        is_odd = !is_odd;
+        if is_odd { Behaviour::error(503, "unavailable", "no master") } else { Behaviour::Accept }
+    });
+    let agent = ships_itself(&node, &fake.serve().await);
+    let shipped = "skidder_events_total{result=\"shipped\"}";
+    stays_quiet(&node, agent, shipped, "takes nothing now").await;
 }
 
 #[tokio::test]

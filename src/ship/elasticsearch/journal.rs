@@ -11,6 +11,7 @@ use super::probe::Cluster;
 use super::state::{Health, HeldTarget, LastError, StateHandle, wall_time};
 use super::verdict::Reason;
 use crate::event::Target;
+use crate::observe::{Repeats, Said};
 
 /// The same thing is said again after this long.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -22,6 +23,8 @@ const KINDS: usize = 1_000;
 pub struct Journal {
     state: StateHandle,
     trouble: Option<Trouble>,
+    /// What was said of troubles: one that comes and goes with each request is not said each time.
+    troubles: Repeats,
     held: HashMap<Arc<Target>, String>,
     refusals: HashSet<(String, String, Option<String>)>,
     duplicates: Quiet,
@@ -30,8 +33,8 @@ pub struct Journal {
 #[derive(Debug)]
 struct Trouble {
     since: Instant,
-    said: Instant,
-    why: String,
+    /// Whether the log knows of it, so that its end is worth a line.
+    is_said: bool,
 }
 
 /// Something that is counted while it is not said.
@@ -47,6 +50,7 @@ impl Journal {
         Self {
             state,
             trouble: None,
+            troubles: Repeats::new(AGAIN),
             held: HashMap::new(),
             refusals: HashSet::new(),
             duplicates: Quiet::default(),
@@ -55,13 +59,17 @@ impl Journal {
 
     /// The cluster takes nothing.
     pub fn trouble(&mut self, now: Instant, why: &str) {
-        let why = why.to_owned();
-        let known = self.trouble.as_ref();
-        if known.is_none_or(|known| known.why != why || now >= known.said + AGAIN) {
-            tracing::warn!("elasticsearch takes nothing now, trying again: {why}");
-            let since = known.map_or(now, |known| known.since);
-            self.trouble = Some(Trouble { since, said: now, why: why.clone() });
+        let said = self.troubles.note(why, now.into_std());
+        match said {
+            Said::First => tracing::warn!("elasticsearch takes nothing now, trying again: {why}"),
+            Said::Again(times) => tracing::warn!(
+                "elasticsearch takes nothing now, trying again, as {times} times since this was last said: {why}"
+            ),
+            Said::Already => {}
         }
+        let known = self.trouble.get_or_insert(Trouble { since: now, is_said: false });
+        known.is_said |= said != Said::Already;
+        let why = why.to_owned();
         self.state.change(|state| {
             let since = match &state.health {
                 Health::Trouble { since, .. } => since.clone(),
@@ -74,7 +82,9 @@ impl Journal {
 
     /// The cluster took something.
     pub fn taken(&mut self, now: Instant) {
-        if let Some(trouble) = self.trouble.take() {
+        if let Some(trouble) = self.trouble.take()
+            && trouble.is_said
+        {
             tracing::info!("elasticsearch takes documents again after {:?}", now - trouble.since);
         }
         self.state.change(|state| state.health = Health::Sending);
