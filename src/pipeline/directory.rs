@@ -10,11 +10,6 @@ use crate::enrich::{KubeletSettings, OwnPod, Pods, Wanted, kubelet};
 use crate::event::{Origin, PodMeta};
 use crate::observe::Metrics;
 
-/// How long a pod that is listed is waited for until the kubelet has all of it: while it is pending its address and
-/// its containers' ids are missing. The kubelet's list is about a second behind the runtime, and it is asked once a
-/// second.
-const SETTLING: Duration = Duration::from_secs(4);
-
 /// What is known of a pod.
 #[derive(Clone, Debug)]
 pub enum Lookup {
@@ -158,10 +153,9 @@ impl Directory {
     pub fn look_up(&self, origin: &Origin, since: Instant, now: Instant) -> Lookup {
         let (Some(asked), Origin::Pod { uid, .. }) = (&self.asked, origin) else { return Lookup::NotAsked };
         let known = self.known(uid);
-        let patience = if known.is_some() { asked.wait.min(SETTLING) } else { asked.wait };
         let complete = self.pods.is_settled(origin);
         match (known, &asked.wanted) {
-            (_, Some(wanted)) if !complete && now < since + patience => {
+            (_, Some(wanted)) if !complete && now < since + asked.wait => {
                 wanted.want(uid);
                 Lookup::NotYet
             }
@@ -171,8 +165,7 @@ impl Directory {
     }
 
     /// When a container that waits since then is to be looked up again, though no answer has come.
-    pub fn deadline(&self, uid: &str, since: Instant) -> Option<Instant> {
-        let asked = self.asked.as_ref()?;
-        Some(since + if self.pods.get(uid).is_some() { asked.wait.min(SETTLING) } else { asked.wait })
+    pub fn deadline(&self, since: Instant) -> Option<Instant> {
+        self.asked.as_ref().map(|asked| since + asked.wait)
     }
 }

@@ -307,3 +307,23 @@ fn secret(source: &config::SecretSource) -> elasticsearch::SecretSource {
 fn saturated(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrich::PodSettings;
+
+    /// The names that may be allowed are written in two rooms.
+    #[test]
+    fn what_pods_may_be_allowed_means_something() {
+        for (_, name) in config::PodAnnotation::ALL {
+            let pod =
+                PodMeta { annotations: [(name.to_owned(), "?".to_owned())].into(), ..PodMeta::default() };
+            let only = Allowed::Only([name.to_owned()].into());
+            let (settings, wrong) = PodSettings::from(&pod, "web", &only);
+            let taken = settings != PodSettings::default() || !wrong.is_empty();
+            assert!(taken || name == "skidder.io/exclude-containers", "{name}");
+            assert_eq!(PodSettings::from(&pod, "web", &Allowed::None).0, PodSettings::default());
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::decode::Decoder;
 use crate::discover::Found;
 use crate::event::{End, Event, GenerationKey, PodMeta, Position, RawLine, Record, SourceId, Stream};
 use crate::join::{Joiner, Rules};
-use crate::observe::{Account, FileState, Metrics, Reading};
+use crate::observe::{Account, Fate, FileState, Metrics, Reading};
 use crate::tail::{Chain, HeldFiles, Keys, Lines, Naming, Turn};
 
 /// How long a log whose file could not be read is left alone.
@@ -134,6 +134,12 @@ impl Source {
     pub fn exclude<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
         if self.has_begun() {
             self.finish(outlet, now);
+        }
+        // What was seen to be written and will not be read has come to its end.
+        let unread = self.written.saturating_sub(self.passed);
+        self.passed += unread;
+        if let Some(account) = &self.account {
+            account.ended(Fate::Dropped, unread);
         }
         self.stage = Stage::Excluded;
         self.chain.let_go();

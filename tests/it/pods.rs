@@ -404,6 +404,17 @@ async fn a_pod_may_leave_itself_out_and_come_back() {
     cluster.until_held(&pod.web.path()).await;
     pod.web.out("heard again");
     assert_eq!(message(&cluster.agent.until_documents(3).await[2]), "heard again");
+    // Left out from the beginning, though its lines were seen to be there: nothing waits for them.
+    let mut never = Pod::start(&cluster.node, "never");
+    never.web.out("not heard either");
+    cluster.agent.until("a lag", async || cluster.agent.metric("skidder_lag_bytes").await > Some(0.0)).await;
+    let never_id = never.web.id();
+    cluster.pods.set(&never.listed(&never_id, 0));
+    cluster.pods.change(&never.uid, |listed| {
+        listed["metadata"]["annotations"] = json!({ "skidder.io/exclude-containers": "web" });
+    });
+    cluster.agent.until_metric("skidder_lag_bytes", 0.0).await;
+    assert_eq!(cluster.agent.documents().len(), 3);
     assert!(cluster.agent.term().await.success(), "{}", cluster.agent.log());
 }
 

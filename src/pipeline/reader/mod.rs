@@ -248,7 +248,7 @@ impl<O: Outlet> Reader<O> {
         let waits = self.waiting.iter().filter_map(|id| {
             let source = self.sources.get(id)?;
             match (source.stage, &source.found.origin) {
-                (Stage::Waiting { since }, Origin::Pod { uid, .. }) => self.directory.deadline(uid, since),
+                (Stage::Waiting { since }, Origin::Pod { .. }) => self.directory.deadline(since),
                 _ => None,
             }
         });
