@@ -92,7 +92,7 @@ pub enum StoreError {
         error: io::Error,
     },
     /// The file is there and cannot be read.
-    #[error("reading {path}: {error}", path = path.display())]
+    #[error("reading {path}: {error}; let the agent read it, or move it away to begin anew", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -109,7 +109,7 @@ pub enum StoreError {
         newer: Newer,
     },
     /// It is damaged and cannot be kept under another name.
-    #[error("setting the damaged {path} aside as {aside}: {error}", path = path.display())]
+    #[error("setting the damaged {path} aside as {aside}: {error}; make data_dir writable for the agent", path = path.display())]
     SetAside {
         /// The file.
         path: PathBuf,

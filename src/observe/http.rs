@@ -63,7 +63,7 @@ pub struct Server {
 
 /// Why the address cannot be listened to.
 #[derive(Debug, thiserror::Error)]
-#[error("listening on http.listen {address}: {error}")]
+#[error("listening on http.listen {address}: {error}; set another address or port, port 0 picks a free one")]
 pub struct HttpError {
     address: SocketAddr,
     #[source]

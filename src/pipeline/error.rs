@@ -27,17 +27,23 @@ pub enum RunError {
     Elasticsearch(#[from] elasticsearch::ClientError),
     #[error("standard output: {0}")]
     Stdout(#[source] io::Error),
-    #[error("kubernetes.kubelet.url: reading {path}: {error}", path = path.display())]
+    #[error("kubernetes.kubelet.url: reading {path}: {error}; name a file that holds what the kubelet answers to /pods", path = path.display())]
     Recorded { path: PathBuf, error: String },
-    #[error("starting a thread: {0}")]
+    #[error("starting a thread: {0}; raise the limit of processes and threads (pids) of the agent")]
     Thread(#[source] io::Error),
-    #[error("the reader has ended; its last words are above")]
+    #[error(
+        "the reader has ended; its last words are above, please report them; a restart goes on where it was"
+    )]
     ReaderEnded,
-    #[error("the output has ended; its last words are above")]
+    #[error(
+        "the output has ended; its last words are above, please report them; a restart goes on where it was"
+    )]
     OutputEnded,
     #[error("shutdown.timeout is over; what was not acknowledged is sent again at the next start")]
     Timeout,
-    #[error("writing the last positions: {0}")]
+    #[error(
+        "writing the last positions: {0}; what was sent since is sent again under the same ids; free space in data_dir"
+    )]
     LastWrite(#[source] io::Error),
 }
 

@@ -296,7 +296,8 @@ fn each_command_teaches() {
         (&["--help"][..], ["Examples:", "SKIDDER_CONFIG", "Exit codes:"]),
         (&["run", "--help"], ["Examples:", "SIGTERM", "Exit codes:"]),
         (&["logs", "--help"], ["Examples:", "--kubelet", "Exit codes:"]),
-        (&["check", "--help"], ["Examples:", "--json", "Exit codes:"]),
+        (&["check", "--help"], ["Examples:", "--online", "Exit codes:"]),
+        (&["test", "--help"], ["Examples:", "tests:", "Exit codes:"]),
         (&["completions", "--help"], ["Examples:", "zsh", "fish"]),
     ] {
         let output = skidder(folder.path()).args(arguments).output().unwrap();
@@ -309,7 +310,13 @@ fn each_command_teaches() {
     assert!(text(&version.stdout).starts_with(concat!("skidder ", env!("CARGO_PKG_VERSION"))));
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = skidder(folder.path()).args(["completions", shell]).output().unwrap();
-        assert!(output.status.success() && text(&output.stdout).contains("languages"), "{shell}");
+        assert!(output.status.success());
+        let script = text(&output.stdout);
+        let commands = ["run", "logs", "check", "setup", "status", "dead-letters", "test", "completions"];
+        let options = ["languages", "online", "once", "print", "url", "color", "replay"];
+        let missing: Vec<_> =
+            commands.iter().chain(&options).filter(|word| !script.contains(**word)).collect();
+        assert!(missing.is_empty(), "{shell} does not complete {missing:?}");
     }
 }
 

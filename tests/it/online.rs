@@ -188,6 +188,11 @@ async fn the_kubelets_refusals() {
     desk.node.pod("shop", "web-1", "web").out("one");
     ask("good", &url, "").await.has("kubelet", false, &["knows 0 of the 1", "another node's"]);
 
+    let recorded = desk.path().join("pods.json").display().to_string();
+    ask("good", &recorded, "").await.has("kubelet", false, &["pods.json", "answers to /pods"]);
+    fs::write(&recorded, r#"{"kind":"PodList","apiVersion":"v1","items":[]}"#).unwrap();
+    ask("good", &recorded, "").await.has("kubelet", true, &["pods.json tells of 0 pods"]);
+
     let tls = Kubelet::with_names(&["node-1"], |_| Reply::Text(500, String::new())).await;
     fs::write(desk.path().join("ca.pem"), &tls.authority).unwrap();
     let ca = format!("ca_file: '{}'", desk.path().join("ca.pem").display());

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::screen::{self, Screen};
-use crate::config::{Config, Output};
+use crate::config::{Config, KubeletUrl, Output};
 use crate::pipeline::settings;
 
 /// What came of looking at one thing.
@@ -58,8 +58,12 @@ pub async fn look(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let logs = local::files(config, &mut findings);
     local::data_dir(config, &mut findings);
-    if let Some(settings) = settings::kubelet(config) {
-        findings.push(pods::kubelet(settings, &logs).await);
+    match (&config.kubernetes.kubelet.url, settings::kubelet(config)) {
+        (_, Some(settings)) => findings.push(pods::kubelet(settings, &logs).await),
+        (Some(KubeletUrl::File(path)), None) if config.kubernetes.kubelet.enabled => {
+            findings.push(pods::recorded(path));
+        }
+        _ => {}
     }
     match &config.output {
         Output::Elasticsearch(output) => output::elasticsearch(config, output, &mut findings).await,

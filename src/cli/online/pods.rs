@@ -1,6 +1,7 @@
 //! The kubelet: does it tell of the pods whose logs lie here?
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::Finding;
 use crate::discover::Found;
@@ -36,6 +37,14 @@ pub(super) async fn kubelet(settings: KubeletSettings, logs: &[Found]) -> Findin
         );
     }
     Finding::ok("kubelet", message)
+}
+
+/// A file in place of the kubelet.
+pub(super) fn recorded(path: &Path) -> Finding {
+    match crate::pipeline::recorded(path) {
+        Ok(pods) => Finding::ok("kubelet", format!("{} tells of {} pods", path.display(), pods.len())),
+        Err(error) => Finding::failed("kubelet", error, ""),
+    }
 }
 
 fn uid(origin: &Origin) -> Option<&str> {
