@@ -142,7 +142,11 @@ impl Agent {
         let mut baton = None;
         loop {
             let config = plan.config.clone();
+            let is_another = baton.is_some();
             let mut shift = Shift::start(self, plan, (options.printer)(&config), baton)?;
+            if is_another {
+                options.reloads.applied(&config, self);
+            }
             let over = tokio::select! {
                 () = shutdown.asked() => None,
                 over = shift.over() => Some(over),

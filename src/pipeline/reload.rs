@@ -50,13 +50,12 @@ impl Reloads {
                     }
                     if config == *running {
                         info!("the configuration was loaded again; nothing that can be applied has changed");
-                        self.loaded_well(running, agent);
+                        self.applied(running, agent);
                         continue;
                     }
                     match Plan::new(config, course) {
                         Ok(plan) => {
                             info!("applying the changed configuration {}", plan.config.hash());
-                            self.loaded_well(&plan.config, agent);
                             return plan;
                         }
                         Err(error) => error.to_string(),
@@ -71,7 +70,8 @@ impl Reloads {
         }
     }
 
-    fn loaded_well(&self, config: &Config, agent: &Agent) {
+    /// A configuration that was loaded again is in use.
+    pub(super) fn applied(&self, config: &Config, agent: &Agent) {
         if let Some(Err(error)) = self.log.as_ref().map(|log| log.set_level(config.log.level.name())) {
             warn!("log.level: {error}");
         }
