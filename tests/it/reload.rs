@@ -207,22 +207,3 @@ async fn a_configmap_changes_by_its_links() {
     until_messages(&agent, &fake, "logs-two-default", &["two", "three"]).await;
     assert!(agent.term().await.success(), "{}", agent.log());
 }
-
-/// What lost its name in an outage is not lost by a reload that breaks the output off.
-#[tokio::test]
-async fn files_without_a_name_come_along() {
-    let (node, away, fake) = (Node::new(), Fake::new(), Fake::new());
-    away.rule(|_| Behaviour::error(503, "unavailable", "no master"));
-    let wrong = away.serve().await;
-    let plain = configuration(&node, &wrong);
-    let mut agent = Agent::new(&plain);
-    let mut web = node.pod("shop", "web-1", "web");
-    ["one", "two", "three"].iter().for_each(|line| web.out(line));
-    agent.start().await;
-    agent.until("a request that is refused", async || away.requests() > 0).await;
-    web.delete();
-    reload(&agent, &plain.replace(&wrong, &fake.serve().await), SUCCESS).await;
-    until_messages(&agent, &fake, STREAM, &["one", "two", "three"]).await;
-    let sums = agent.close().await;
-    assert_eq!((sums.acknowledged, sums.lost), (node.written(), 0));
-}
