@@ -129,15 +129,16 @@ fn has_shape(text: &[u8; 16], shape: [u8; 16]) -> bool {
 
 /// Nanoseconds of `.123…`, 0 when there is no fraction, and what follows it.
 fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
-    let Some(rest) = rest.strip_prefix(b".") else { return Some((0, rest)) };
-    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    /// What the digit at this place counts, in nanoseconds.
+    const WORTH: [u32; 9] = [100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+    let Some(digits) = rest.strip_prefix(b".") else { return Some((0, rest)) };
+    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 {
         return None;
     }
-    let (text, zone) = rest.split_at(count);
-    let kept = &text[..count.min(9)];
-    let value = number(kept) * 10_u32.pow(9 - kept.len() as u32);
-    Some((i64::from(value), zone))
+    let (digits, zone) = digits.split_at(count);
+    let nanos: u32 = digits.iter().zip(WORTH).map(|(digit, worth)| u32::from(digit & 0x0f) * worth).sum();
+    Some((i64::from(nanos), zone))
 }
 
 /// Seconds east of UTC of `Z`, `+01:00` or `-0530`.
