@@ -37,3 +37,5 @@ pub mod observe;
 pub mod pipeline;
 
 pub mod cli;
+
+mod allocator;

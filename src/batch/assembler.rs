@@ -13,8 +13,8 @@ const MAX_BYTES: usize = 1 << 30;
 /// A new body has room for a document beyond its limit, so that it rarely grows: the overhang of the last one,
 /// and what an escaper reserves in advance.
 const OVERHANG: usize = 128 * 1024;
-/// How many bodies are kept for reuse: more than are on their way at a time.
-const SPARE_BODIES: usize = 4;
+/// How many bodies are kept for reuse: as many as may come back before the next is begun.
+const SPARE_BODIES: usize = 2;
 
 /// When batches are sealed, and how they look.
 #[derive(Clone, Copy, Debug)]
@@ -186,10 +186,14 @@ impl Assembler {
 
     /// Seals what has waited long enough.
     pub fn expire(&mut self, now: Instant) {
+        let mut quiet = self.open.is_empty();
         while let Some(at) = self.open.iter().position(|open| open.due <= now) {
+            quiet = true;
+            self.seal(at);
+        }
+        if quiet {
             self.keeps_spare = false;
             self.spare.clear();
-            self.seal(at);
         }
         if self.bare_due.is_some_and(|due| due <= now) {
             self.seal_bare();
@@ -209,9 +213,14 @@ impl Assembler {
         self.open.iter().map(|open| open.due).chain(self.bare_due).min()
     }
 
-    /// Bytes in bodies that were not handed out yet.
+    /// Bytes in bodies that were not handed out yet, and in empty ones.
     pub fn buffered_bytes(&self) -> usize {
-        self.buffered
+        self.buffered + self.spare.iter().map(Vec::capacity).sum::<usize>()
+    }
+
+    /// Gives the memory of empty bodies back.
+    pub fn drop_spare(&mut self) {
+        self.spare.clear();
     }
 
     /// Takes back the body of a settled batch for reuse.

@@ -12,6 +12,7 @@ use super::pretty::{Pretty, Totals};
 use super::printer::{Raw, subject};
 use super::reload::Watched;
 use super::{Color, Failure, RunArgs, RunOutput, environment, raise_file_limit};
+use crate::allocator;
 use crate::config::{Config, LogFormat, Output, StdoutFormat};
 use crate::discover::Found;
 use crate::event::{Event, PodMeta};
@@ -28,6 +29,7 @@ const TOTALS_WIDTH: usize = 100;
 /// # Errors
 /// What the configuration, the `data_dir`, the address to listen on or standard output refuse.
 pub fn execute(args: &RunArgs) -> Result<(), Failure> {
+    allocator::give_back_what_is_large();
     let watched = Watched::new(Config::file(args.config.as_deref(), &environment));
     let (path, output) = (args.config.clone(), args.output);
     let load = move || match output {

@@ -154,6 +154,13 @@ impl Shipping {
         }
     }
 
+    /// Takes bodies back, or their memory would be held between two bursts.
+    fn take_back(&mut self) {
+        while let Ok(body) = self.ways.spare_bodies.try_recv() {
+            self.packer.assembler.recycle(body);
+        }
+    }
+
     /// Sends what is sealed, as long as the channel takes it.
     fn send(&mut self) {
         while let Some(batch) = self.outbox.pop_front().or_else(|| self.sealed()) {
@@ -287,12 +294,16 @@ impl Outlet for Shipping {
     }
 
     fn has_room(&mut self, held: usize) -> bool {
-        while let Ok(body) = self.ways.spare_bodies.try_recv() {
-            self.packer.assembler.recycle(body);
-        }
+        self.take_back();
         self.send();
-        self.outbox.is_empty()
-            && self.ways.budget.has_room(held + self.packer.assembler.buffered_bytes(), TURN_ROOM)
+        if !self.outbox.is_empty() {
+            return false;
+        }
+        if !self.ways.budget.has_room(held + self.packer.assembler.buffered_bytes(), TURN_ROOM) {
+            // What is kept for reuse alone is the first to go.
+            self.packer.assembler.drop_spare();
+        }
+        self.ways.budget.has_room(held + self.packer.assembler.buffered_bytes(), TURN_ROOM)
     }
 
     fn takes(&self, source: SourceId) -> bool {
@@ -303,6 +314,7 @@ impl Outlet for Shipping {
     }
 
     fn tick(&mut self, now: Instant) {
+        self.take_back();
         self.tell_limited(|_, spell| spell.due() <= now, now);
         self.packer.assembler.expire(now);
         self.send();

@@ -131,10 +131,14 @@ impl Agent {
         self.ended().await
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("an agent that runs").id()
+    }
+
     /// Sends a signal, such as SIGHUP.
     pub fn signal(&self, signal: Signal) {
-        let process = self.process.as_ref().expect("an agent that runs");
-        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).expect("pid");
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("pid");
         kill_process(pid, signal).expect("the agent is ours to signal");
     }
 
