@@ -23,16 +23,26 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node with the logs of so many containers (there are nine at the most), together at least `length` bytes.
+    /// A node with the logs of so many containers, together at least `length` bytes. Beyond the sample's own, its pods
+    /// get more containers.
     pub fn new(containers: usize, length: u64) -> io::Result<Self> {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
         let mut node = Self { folder, files: Vec::new(), bytes: 0, events: 0 };
-        for (seed, container) in sample_containers()?.iter().take(containers).enumerate() {
-            let folder = node.path().join("pods").join(container);
-            fs::create_dir_all(&folder)?;
-            node.write(folder.join("0.log"), length / containers as u64, seed as u64)?;
+        for number in 0..containers {
+            let path = node.log(number)?;
+            node.write(path, length / containers as u64, number as u64)?;
         }
         Ok(node)
+    }
+
+    /// Adds the logs of so many containers that have said one line each.
+    pub fn add_quiet(&mut self, containers: usize) -> io::Result<()> {
+        let before = self.files.len();
+        for number in before..before + containers {
+            let path = self.log(number)?;
+            self.write(path, 1, number as u64)?;
+        }
+        Ok(())
     }
 
     /// Its folder.
@@ -48,6 +58,17 @@ impl Node {
              files: [{{ include: [\"{folder}/pods/*/*/*.log\"] }}]\n\
              kubernetes: {{ kubelet: {{ url: {SAMPLE}/pods.json }} }}\n{more}\n"
         )
+    }
+
+    /// The log of one container, in a folder that is there.
+    fn log(&self, number: usize) -> io::Result<PathBuf> {
+        let sample = sample_containers()?;
+        let mut folder = self.path().join("pods").join(&sample[number % sample.len()]);
+        if number >= sample.len() {
+            folder.set_file_name(format!("more-{number}"));
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder.join("0.log"))
     }
 
     fn write(&mut self, path: PathBuf, length: u64, seed: u64) -> io::Result<()> {

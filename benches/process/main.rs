@@ -1,188 +1,216 @@
-//! The process as it runs on a node: the CPU time and the memory that `skidder run --once` takes for a node's files,
-//! with everything that belongs to it (checkpoint, metrics, HTTP), beside `gzip -1` over the same bytes. The bulk
+//! The process as it runs on a node: what it costs to ship a node's logs, beside `gzip -1` over the same bytes and
+//! beside the peers that this machine has; and what it costs to start, to wait, and how soon a line leaves. Bulk
 //! requests go to a cluster on loopback that takes everything, in this process, so its time is not counted.
 //!
-//! `SKIDDER_BENCH_BINARY` names the binary; else it is the one that cargo built for benches. `-- --test` is a trial
-//! with little data.
+//! `SKIDDER_BENCH_BINARY` names the binary; else it is the one that cargo built for benches. `SKIDDER_BENCH_MB` is how
+//! much there is to ship. Without `--bench` it is a trial with little data.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a bench that cannot go on ends; what it prints is a table; it looks at a process from time to time"
+    missing_docs,
+    reason = "a bench that cannot go on ends; what it prints is a table"
 )]
 
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[path = "../corpus/mod.rs"]
 mod corpus;
+mod cost;
+mod figures;
+mod peers;
 mod sink;
+
 use corpus::node::Node;
-use sink::Sink;
+use cost::{Cost, measure};
+use peers::Peer;
+use sink::{Sink, Taken};
 
-/// The kernel counts CPU time in hundredths of a second (`USER_HZ`, the same on all machines that we build for).
-const TICKS: f64 = 100.0;
+/// Goals are shares of what `gzip -1` takes in the same run.
+const GOALS: [(&str, f64); 3] = [("none", 0.25), ("gzip", 0.65), ("TLS", 0.36)];
 
-/// What one run of a process took.
-#[derive(Clone, Copy, Default)]
-struct Cost {
-    /// CPU time of all its threads, in its own code and in the kernel's, in seconds.
-    user: f64,
-    system: f64,
-    /// From start to end, in seconds.
-    wall: f64,
-    /// The most memory that it held, in MiB.
-    peak: f64,
+/// The agent to measure.
+pub struct Agent {
+    binary: PathBuf,
 }
 
-impl Cost {
-    fn cpu(&self) -> f64 {
-        self.user + self.system
-    }
-}
-
-/// Which process, and what it cost each time.
-struct Subject {
-    name: &'static str,
-    /// The configuration's `compression`; `None` for `gzip -1`.
-    compression: Option<&'static str>,
+/// A row of the table.
+struct Subject<'a> {
+    name: String,
+    goal: Option<f64>,
+    run: Box<dyn Fn() -> Cost + 'a>,
+    sink: &'a Sink,
     costs: Vec<Cost>,
-    /// Bytes that the sink received in the last run.
-    wire: u64,
+    /// What the sink received in the last run.
+    taken: Taken,
+    /// The CPU time of its start belongs to no byte.
+    start: f64,
+}
+
+impl Agent {
+    fn find() -> Self {
+        let binary = std::env::var_os("SKIDDER_BENCH_BINARY");
+        Self { binary: binary.map_or_else(|| env!("CARGO_BIN_EXE_skidder").into(), PathBuf::from) }
+    }
+
+    /// `skidder run` over a node, with these lines of YAML below `output.elasticsearch`.
+    pub fn command(&self, node: &Node, output: &str) -> Command {
+        let path = node.path().join("skidder.yaml");
+        let output = format!("output: {{ elasticsearch: {{ setup: false, {output} }} }}");
+        fs::write(&path, node.configuration(&output)).unwrap();
+        let mut command = Command::new(&self.binary);
+        command.args(["run", "--config"]).arg(&path).env_remove("SKIDDER_LOG");
+        command
+    }
+
+    /// Ships a whole node, from a new `data_dir`.
+    pub fn ship(&self, node: &Node, output: &str) -> Cost {
+        let _ = fs::remove_dir_all(node.path().join("data"));
+        measure(self.command(node, output).arg("--once"), || false)
+    }
 }
 
 fn main() {
-    let trial = std::env::args().any(|argument| argument == "--test");
-    let (length, rounds) = if trial { (4 << 20, 1) } else { (200 << 20, 3) };
-    let binary = std::env::var("SKIDDER_BENCH_BINARY");
-    let binary = binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_skidder").to_owned());
-    // What starting and ending cost is measured by itself, so that it is not taken for a cost per byte.
-    let (node, bare) = (Node::new(8, length).unwrap(), Node::new(8, 0).unwrap());
-    let sink = Sink::start();
-    let subject = |name, compression| Subject { name, compression, costs: Vec::new(), wire: 0 };
-    let mut subjects = [
-        subject("skidder, compression: none", Some("none")),
-        subject("skidder, compression: gzip", Some("gzip")),
-        subject("gzip -1", None),
+    // `cargo bench` says so; `cargo test --benches` only wants to know that it runs.
+    let trial = !std::env::args().any(|argument| argument == "--bench");
+    let asked = std::env::var("SKIDDER_BENCH_MB").ok().and_then(|text| text.parse().ok());
+    let (length, rounds) = if trial { (4, 1) } else { (asked.unwrap_or(200_u64), 3) };
+    let agent = Agent::find();
+    let node = Node::new(20, length << 20).unwrap();
+    println!("{}\n", machine(&node, rounds));
+    table(&agent, &node, rounds, trial);
+    println!();
+    figures::print(&agent, length << 20, trial);
+}
+
+/// What it costs to ship the node, by everybody.
+fn table(agent: &Agent, node: &Node, rounds: usize, trial: bool) {
+    let authority = node.path().join("ca.pem");
+    let (plain, tls) = (Sink::start(), Sink::start_tls(&authority));
+    let bare = Node::new(20, 0).unwrap();
+    let outputs = [
+        ("none", &plain, format!("urls: [\"{}\"], compression: none", plain.url())),
+        ("gzip", &plain, format!("urls: [\"{}\"], compression: gzip", plain.url())),
+        (
+            "TLS",
+            &tls,
+            format!(
+                "urls: [\"{}\"], compression: none, tls: {{ ca_file: {} }}",
+                tls.url(),
+                authority.display()
+            ),
+        ),
     ];
-    let mut start = Vec::new();
+    let start = agent.ship(&bare, &outputs[0].2).cpu();
+    let peers: Vec<Peer> = Peer::all().into_iter().filter(|peer| !trial && peer.is_here()).collect();
+    let mut subjects: Vec<Subject<'_>> = Vec::new();
+    for ((what, goal), (_, sink, output)) in GOALS.iter().zip(&outputs) {
+        subjects.push(Subject {
+            name: format!("skidder, {what}"),
+            goal: Some(*goal),
+            run: Box::new(move || agent.ship(node, output)),
+            sink,
+            costs: Vec::new(),
+            taken: Taken::default(),
+            start,
+        });
+    }
+    let mut packing = Command::new("gzip");
+    packing.args(["-1", "-c"]).args(&node.files);
+    let packing = std::cell::RefCell::new(packing);
+    subjects.push(Subject {
+        name: "gzip -1".to_owned(),
+        goal: None,
+        run: Box::new(move || measure(&mut packing.borrow_mut(), || false)),
+        sink: &plain,
+        costs: Vec::new(),
+        taken: Taken::default(),
+        start: 0.0,
+    });
+    for peer in &peers {
+        let plain = &plain;
+        subjects.push(Subject {
+            name: peer.name.to_owned(),
+            goal: None,
+            run: Box::new(move || peer.ship(node, plain)),
+            sink: plain,
+            costs: Vec::new(),
+            taken: Taken::default(),
+            start: 0.0,
+        });
+    }
     // In turns, so that what else the machine does falls on all alike.
     for _ in 0..rounds {
-        start.push(ship(&binary, &bare, &sink, "none"));
         for subject in &mut subjects {
-            let cost = match subject.compression {
-                Some(compression) => ship(&binary, &node, &sink, compression),
-                None => pack(&node),
-            };
-            subject.costs.push(cost);
-            subject.wire = sink.take().1;
+            subject.sink.take();
+            subject.costs.push((subject.run)());
+            subject.taken = subject.sink.take();
+            if subject.goal.is_some() {
+                assert_eq!(subject.taken.documents, node.events, "{}: each event once", subject.name);
+            }
         }
     }
-    report(&node, median(&mut start).cpu(), &mut subjects);
-}
-
-/// Ships the whole node.
-fn ship(binary: &str, node: &Node, sink: &Sink, compression: &str) -> Cost {
-    sink.take();
-    let _ = fs::remove_dir_all(node.path().join("data"));
-    let output = format!(
-        "output: {{ elasticsearch: {{ urls: [\"{}\"], setup: false, compression: {compression} }} }}",
-        sink.url()
-    );
-    let path = node.path().join("skidder.yaml");
-    fs::write(&path, node.configuration(&output)).unwrap();
-    let mut command = Command::new(binary);
-    command.args(["run", "--once", "--config"]).arg(&path).env_remove("SKIDDER_LOG");
-    let cost = measure(&mut command);
-    assert_eq!(sink.documents(), node.events, "each event arrives, once");
-    cost
-}
-
-fn pack(node: &Node) -> Cost {
-    measure(Command::new("gzip").args(["-1", "-c"]).args(&node.files))
-}
-
-/// Runs a process to its end.
-fn measure(command: &mut Command) -> Cost {
-    let (before, begun) = (children(), Instant::now());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    let peak = watch(&mut child);
-    let after = children();
-    let (user, system) = (after.0 - before.0, after.1 - before.1);
-    Cost { user, system, wall: begun.elapsed().as_secs_f64(), peak }
-}
-
-/// Waits for its end; gives the most memory that it held, in MiB, as far as it was seen: the kernel keeps the maximum,
-/// but not beyond the end.
-fn watch(child: &mut Child) -> f64 {
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = peak.max(kib.unwrap_or(0_u64));
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "{status}");
-            return peak as f64 / 1024.0;
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a measuring process looks at another one now and then"
-        )]
-        std::thread::sleep(Duration::from_millis(5));
+    println!("Starting and ending with nothing to read: {start:.2} CPU-s, taken off below.\n");
+    report(node, &mut subjects);
+    for peer in Peer::all().iter().filter(|peer| !peer.is_here()) {
+        println!("\nnot on this machine: {}", peer.name);
     }
 }
 
-/// The CPU time (own, kernel) of all processes that this one has waited for, in seconds: `cutime` and `cstime` in
-/// `/proc/self/stat`, 13 and 14 words after the process' name.
-fn children() -> (f64, f64) {
-    let stat = fs::read_to_string(Path::new("/proc/self/stat")).unwrap();
-    let (_, after_name) = stat.rsplit_once(") ").unwrap();
-    let mut times = after_name.split(' ').skip(13).map(|ticks| ticks.parse::<f64>().unwrap() / TICKS);
-    (times.next().unwrap(), times.next().unwrap())
-}
-
-/// Sorts them by their CPU time.
-fn median(costs: &mut [Cost]) -> Cost {
-    costs.sort_by(|a, b| a.cpu().total_cmp(&b.cpu()));
-    costs[costs.len() / 2]
-}
-
-/// Prints the table; `start` is the CPU time that the agent takes with nothing to read.
-fn report(node: &Node, start: f64, subjects: &mut [Subject]) {
+fn report(node: &Node, subjects: &mut [Subject<'_>]) {
     let gigabytes = node.bytes as f64 / 1e9;
+    let per_gigabyte = |cost: &Cost, start: f64| (cost.cpu() - start).max(0.0) / gigabytes;
+    let mut gzip = f64::NAN;
+    for subject in subjects.iter_mut() {
+        subject.costs.sort_by(|a, b| a.cpu().total_cmp(&b.cpu()));
+        if subject.name == "gzip -1" {
+            gzip = per_gigabyte(&subject.costs[subject.costs.len() / 2], 0.0);
+        }
+    }
+    println!(
+        "| process | CPU-s per GB: median (least to most) | of it kernel | of `gzip -1` | goal | peak MiB | requests | wire MB | events |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    for Subject { name, goal, costs, taken, start, .. } in subjects {
+        let middle = costs[costs.len() / 2];
+        let median = per_gigabyte(&middle, *start);
+        println!(
+            "| {name} | {median:.2} ({:.2} to {:.2}) | {:.2} | {:.2} | {} | {:.0} | {} | {:.0} | {} |",
+            per_gigabyte(&costs[0], *start),
+            per_gigabyte(&costs[costs.len() - 1], *start),
+            middle.system / gigabytes,
+            median / gzip,
+            goal.map_or_else(String::new, |goal| format!("≤ {goal}")),
+            costs.iter().map(|cost| cost.peak).fold(0.0, f64::max),
+            taken.requests,
+            taken.wire as f64 / 1e6,
+            taken.documents,
+        );
+    }
+}
+
+fn machine(node: &Node, rounds: usize) -> String {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    println!(
-        "{:.0} MB in {} files, {} events, {} rounds; {}",
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!(
+        "{:.0} MB in {} files, {} events, {rounds} rounds; {}, {} of it, load {} at the start",
         node.bytes as f64 / 1e6,
         node.files.len(),
         node.events,
-        subjects[0].costs.len(),
         processor.map_or("an unknown processor", |(_, name)| name.trim()),
-    );
-    println!("starting and ending with nothing to read: {start:.2} CPU-s, taken off below\n");
-    println!(
-        "| process | CPU-s per GB: median (least to most) | of it kernel | wall s | peak MiB | on the wire MB |"
-    );
-    println!("| --- | --- | --- | --- | --- | --- |");
-    for subject in subjects {
-        let middle = median(&mut subject.costs);
-        let start = if subject.compression.is_some() { start } else { 0.0 };
-        let per_gigabyte = |cost: &Cost| (cost.cpu() - start).max(0.0) / gigabytes;
-        let peak = subject.costs.iter().map(|cost| cost.peak).fold(0.0, f64::max);
-        let wire = if subject.wire > 0 { format!("{:.0}", subject.wire as f64 / 1e6) } else { "–".into() };
-        println!(
-            "| {} | {:.2} ({:.2} to {:.2}) | {:.2} | {:.2} | {peak:.0} | {wire} |",
-            subject.name,
-            per_gigabyte(&middle),
-            subject.costs.first().map_or(0.0, per_gigabyte),
-            subject.costs.last().map_or(0.0, per_gigabyte),
-            middle.system / gigabytes,
-            middle.wall,
-        );
-    }
+        std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        load.split(' ').next().unwrap_or("unknown"),
+    )
+}
+
+/// Fills a configuration's `@NAME@`s in.
+pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
+}
+
+/// Where a file of the benches lies.
+pub fn bench_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(name)
 }

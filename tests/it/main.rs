@@ -17,7 +17,6 @@ mod docs;
 mod elasticsearch;
 mod fixtures;
 mod http;
-mod instructions;
 mod kubelet;
 mod logs;
 mod memory;
