@@ -35,6 +35,7 @@ fn push_all(assembler: &mut Assembler, target: &Arc<Target>, document: &[u8], no
                 source,
                 bytes: LINE,
                 time: Some(line as i64),
+                sent_before: false,
             };
             assembler.push(entry, |body| body.extend_from_slice(document), now);
         }

@@ -72,6 +72,8 @@ pub struct Entry<'a> {
     pub bytes: u64,
     /// Its time, in nanoseconds since 1970, where it is known.
     pub time: Option<i64>,
+    /// Whether an earlier run of the agent may have sent it.
+    pub sent_before: bool,
 }
 
 /// Puts documents together into batches. See the [module](super).
@@ -287,6 +289,7 @@ impl Assembler {
             source: entry.source,
             bytes: u32::try_from(entry.bytes).unwrap_or(u32::MAX),
         });
+        open.batch.sent_before |= entry.sent_before;
         open.batch.oldest = match (open.batch.oldest, entry.time) {
             (Some(oldest), Some(time)) => Some(oldest.min(time)),
             (oldest, time) => oldest.or(time),

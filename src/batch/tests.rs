@@ -37,6 +37,7 @@ fn push(assembler: &mut Assembler, target: Option<&Arc<Target>>, offset: u64, te
         source: SourceId(0),
         bytes,
         time: Some(offset as i64),
+        sent_before: false,
     };
     assembler.push(entry, |body| body.extend_from_slice(text.as_bytes()), now);
 }
@@ -361,6 +362,7 @@ impl World {
             source: SourceId(source),
             bytes: 1,
             time: None,
+            sent_before: false,
         };
         self.assembler.push(entry, |body| body.extend_from_slice(&document), self.now);
     }

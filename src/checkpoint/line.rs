@@ -56,6 +56,12 @@ enum Entry<'a> {
         #[serde(with = "stream")]
         stream: Stream,
     },
+    Stream {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        indices: Vec<Cow<'a, str>>,
+    },
     Forget {
         #[serde(borrow)]
         source: Cow<'a, str>,
@@ -159,6 +165,10 @@ impl<'a> Entry<'a> {
             Record::Cut { source, key, offset, stream } => {
                 Self::Cut { source: name(source), key: *key, offset: *offset, stream: *stream }
             }
+            Record::Stream { name, indices } => {
+                let indices = indices.iter().map(|index| Cow::Borrowed(&**index)).collect();
+                Self::Stream { name: Cow::Borrowed(name), indices }
+            }
             Record::Forget { source } => Self::Forget { source: name(source) },
         }
     }
@@ -177,6 +187,10 @@ impl<'a> Entry<'a> {
             Self::Cut { source, key, offset, stream } => {
                 Record::Cut { source: name(source), key, offset, stream }
             }
+            Self::Stream { name, indices } => Record::Stream {
+                name: Arc::from(name),
+                indices: indices.into_iter().map(Arc::from).collect(),
+            },
             Self::Forget { source } => Record::Forget { source: name(source) },
         })
     }
@@ -229,6 +243,7 @@ mod tests {
         let source = SourceKey(Arc::from("file//var/log/odd \"name\"\n\u{fffd}.log"));
         let key = GenerationKey([0xff; 9]);
         vec![
+            Record::Stream { name: Arc::from("logs-a-b"), indices: vec![Arc::from(".ds-logs-a-b-000001")] },
             Record::Generation {
                 source: source.clone(),
                 key,
@@ -267,6 +282,8 @@ mod tests {
             },
             Record::Position { source: source.clone(), key, offset: 4, anchor: 5 },
             Record::Cut { source: source.clone(), key, offset: 6, stream: Stream::Stderr },
+            Record::Stream { name: Arc::from("logs-a-b"), indices: Vec::new() },
+            Record::Stream { name: Arc::from("logs-a-b"), indices: vec![Arc::from("x-1"), Arc::from("x-2")] },
             Record::Forget { source },
         ];
         let text = String::from_utf8(lines(&records)).unwrap();
@@ -278,6 +295,8 @@ mod tests {
                 r#"{"generation":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","head_len":120,"head":1,"device":2,"inode":3}}"#,
                 r#"{"position":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","offset":4,"anchor":5}}"#,
                 r#"{"cut":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","offset":6,"stream":"stderr"}}"#,
+                r#"{"stream":{"name":"logs-a-b"}}"#,
+                r#"{"stream":{"name":"logs-a-b","indices":["x-1","x-2"]}}"#,
                 r#"{"forget":{"source":"pod/0a1b/web/0"}}"#,
             ]
         );

@@ -1,6 +1,7 @@
 //! What the checkpoint says: the sum of all its records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::event::{GenerationKey, Record, SourceKey, Stream};
 
@@ -10,6 +11,8 @@ use crate::event::{GenerationKey, Record, SourceKey, Stream};
 pub struct Saved {
     /// By durable name.
     pub sources: BTreeMap<SourceKey, SavedSource>,
+    /// The data streams that may have been sent to, and their indices; see [`Record::Stream`].
+    pub streams: BTreeMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 /// What is known of one source.
@@ -83,6 +86,9 @@ impl Saved {
             Record::Cut { source, key, offset, stream } => {
                 self.source(source).cut(SavedCut { key: *key, offset: *offset, stream: *stream });
             }
+            Record::Stream { name, indices } => {
+                self.streams.insert(Arc::clone(name), indices.clone());
+            }
             Record::Forget { source } => {
                 self.sources.remove(source);
             }
@@ -91,7 +97,10 @@ impl Saved {
 
     /// The fewest records that add up to this.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.sources.iter().flat_map(|(key, source)| source.records(key))
+        let streams = self.streams.iter();
+        let streams = streams
+            .map(|(name, indices)| Record::Stream { name: Arc::clone(name), indices: indices.clone() });
+        streams.chain(self.sources.iter().flat_map(|(key, source)| source.records(key)))
     }
 
     fn source(&mut self, key: &SourceKey) -> &mut SavedSource {
@@ -159,7 +168,6 @@ impl SavedSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn key(number: u8) -> GenerationKey {
         GenerationKey([number; 9])
@@ -239,6 +247,16 @@ mod tests {
     fn a_cut_is_kept_once_per_stream() {
         let cuts = [cut(1, 5, Stream::Stdout), cut(1, 5, Stream::Stderr), cut(1, 5, Stream::Stdout)];
         assert_eq!(left(&cuts).1.len(), 2);
+    }
+
+    #[test]
+    fn of_a_stream_the_last_word_counts() {
+        let stream = |indices: &[&str]| Record::Stream {
+            name: "logs-a-b".into(),
+            indices: indices.iter().map(|&name| name.into()).collect(),
+        };
+        let saved = sum(&[stream(&[]), generation(1, 10), stream(&["x-1", "x-2"])]);
+        assert_eq!(saved.records().collect::<Vec<_>>(), [stream(&["x-1", "x-2"]), generation(1, 10)]);
     }
 
     #[test]

@@ -98,6 +98,14 @@ pub enum Record {
         /// The event's stream.
         stream: Stream,
     },
+    /// Documents may have been sent to this data stream.
+    Stream {
+        /// Its name.
+        name: Arc<str>,
+        /// The backing indices that acknowledged documents named, the current one last, as far back as something
+        /// may be unsettled. Empty where none is known.
+        indices: Vec<Arc<str>>,
+    },
     /// The source's files are gone and all of it is settled.
     Forget {
         /// The source.
@@ -122,6 +130,8 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// The earliest time of an event within, in nanoseconds since 1970; `None` when it has none.
     pub oldest: Option<i64>,
+    /// Whether an earlier run of the agent may have sent documents of it.
+    pub sent_before: bool,
 }
 
 impl Batch {

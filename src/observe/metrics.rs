@@ -70,6 +70,8 @@ pub struct Metrics {
     pub lost_bytes: Family<ReasonLabel, Counter>,
     /// `skidder_failure_store_total`: documents that Elasticsearch accepted and set aside in its failure store
     pub failure_store: Counter,
+    /// `skidder_lookups_total{result}`: found, absent, failed: documents looked up before they were sent again
+    pub lookups: Family<ResultLabel, Counter>,
     /// `skidder_bulk_requests_total{status}`: 2xx, 4xx, 429, 5xx, error
     pub bulk_requests: Family<StatusLabel, Counter>,
     /// `skidder_bulk_bytes_total{encoding}`: plain, wire
@@ -97,6 +99,7 @@ pub const LOST_REASONS: [&str; 5] = ["rotated", "deleted", "truncated", "held_fi
 const EVENT_RESULTS: [&str; 5] = ["shipped", "duplicate", "dropped", "rate_limited", "dead_letter"];
 const BYTE_RESULTS: [&str; 5] = ["acknowledged", "dropped", "dead_letter", "truncated", "lost"];
 const FILE_STATES: [&str; 3] = ["active", "rotated", "deleted"];
+const LOOKUP_RESULTS: [&str; 3] = ["found", "absent", "failed"];
 const BULK_STATUSES: [&str; 5] = ["2xx", "4xx", "429", "5xx", "error"];
 const ENCODINGS: [&str; 2] = ["plain", "wire"];
 const RELOAD_RESULTS: [&str; 2] = ["success", "failure"];
@@ -117,6 +120,7 @@ impl Default for Metrics {
             oldest_unshipped_seconds: Gauge::default(),
             lost_bytes: all(LOST_REASONS.map(|reason| ReasonLabel { reason })),
             failure_store: Counter::default(),
+            lookups: all(LOOKUP_RESULTS.map(|result| ResultLabel { result })),
             bulk_requests: all(BULK_STATUSES.map(|status| StatusLabel { status })),
             bulk_bytes: all(ENCODINGS.map(|encoding| EncodingLabel { encoding })),
             bulk_duration: Histogram::new(BULK_SECONDS),
@@ -172,6 +176,11 @@ impl Metrics {
             "skidder_failure_store",
             "Documents that Elasticsearch accepted and set aside in its failure store",
             of.failure_store,
+        );
+        registry.register(
+            "skidder_lookups",
+            "Documents looked up by id before they were sent again, by result; failed: sent without",
+            of.lookups,
         );
         registry.register("skidder_bulk_requests", "Bulk requests by the answer's status", of.bulk_requests);
         registry.register(

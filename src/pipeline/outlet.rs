@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::discover::Found;
 use crate::enrich::PodSettings;
-use crate::event::{Event, GenerationKey, PodMeta, Record, SourceId, SourceKey};
+use crate::event::{Event, GenerationKey, PodMeta, Position, Record, SourceId, SourceKey};
 use crate::observe::Account;
 use crate::tail::{Keys, Loss};
 
@@ -24,6 +24,8 @@ pub struct Facts<'a> {
     pub timed_out: bool,
     /// What the pod's annotations ask for.
     pub settings: &'a PodSettings,
+    /// An earlier run of the agent may have sent what lies before this.
+    pub read_before: Position,
 }
 
 /// Where a source stands in what can be remembered.

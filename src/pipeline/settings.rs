@@ -281,6 +281,7 @@ pub fn elasticsearch(config: &Config, output: &config::Elasticsearch) -> elastic
         timeout: output.timeout,
         setup: output.setup,
         setup_jitter: output.batch.max_wait,
+        document_ids: output.document_ids,
         retention: match &output.destination {
             config::Destination::DataStream { retention, .. } => {
                 retention.map(|retention| format!("{}s", retention.as_secs()))

@@ -5,6 +5,8 @@
 //!                  └────▶ end: reading stops, what is complete is delivered ──▶ closed, with a [`Baton`]
 //! ```
 
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -74,7 +76,8 @@ impl Shift {
         let Plan { config, reader, documents, recorded, elasticsearch } = plan;
         let wake = Arc::new(Wake::default());
         let budget = Arc::new(Budget::new(usize::try_from(config.max_buffered_bytes).unwrap_or(usize::MAX)));
-        let (saved, keeper, keeping) = keep(agent, &config)?;
+        let (mut saved, keeper, keeping) = keep(agent, &config)?;
+        let memory = memory(std::mem::take(&mut saved.streams), &keeper);
         let (directory, asking) = match recorded {
             Some(pods) => (Directory::recorded(pods), tokio::spawn(async {})),
             None => ask(agent, &config, &wake),
@@ -126,7 +129,7 @@ impl Shift {
             let output = async {
                 match elasticsearch {
                     Some(settings) => {
-                        Ok(elasticsearch::run(settings, to_output, settled, metrics, shipped).await?)
+                        Ok(elasticsearch::run(settings, to_output, settled, memory, metrics, shipped).await?)
                     }
                     None => {
                         // Not tokio's own standard output: that has a thread between us and the pipe.
@@ -261,6 +264,17 @@ fn keep(agent: &Agent, config: &Config) -> Result<(Saved, Keeper, thread::JoinHa
     };
     let (keeper, thread) = Keeper::start(store, SAVE_EVERY, news).map_err(RunError::Thread)?;
     Ok((saved, keeper, thread))
+}
+
+/// What the output remembers of data streams is kept in the checkpoint.
+fn memory(streams: BTreeMap<Arc<str>, Vec<Arc<str>>>, keeper: &Keeper) -> elasticsearch::Memory {
+    let keeper = keeper.clone();
+    let keep = move |record| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let keeper = keeper.clone();
+        // A keeper that has ended keeps nothing: the shift is over.
+        Box::pin(async move { keeper.durable(vec![record]).await.unwrap_or(()) })
+    };
+    elasticsearch::Memory { streams, keep: Arc::new(keep) }
 }
 
 /// Who tells of pods: the kubelet, or nobody.

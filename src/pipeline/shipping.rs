@@ -21,7 +21,7 @@ use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::time::Clock;
 use crate::event::{
-    Batch, BySource, Event, GenerationKey, Origin, PodMeta, Record, SourceId, SourceKey, Target,
+    Batch, BySource, Event, GenerationKey, Origin, PodMeta, Position, Record, SourceId, SourceKey, Target,
 };
 use crate::observe::metrics::{ReasonLabel, ResultLabel};
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
@@ -108,7 +108,7 @@ impl Packer {
         cut: u64,
         now: Instant,
     ) {
-        let Shipped { template, found, pod, route, clock, .. } = shipped;
+        let Shipped { template, found, pod, route, clock, read_before, .. } = shipped;
         let targets = &mut self.settings.targets;
         let target = self.settings.targeted.then(|| targets.resolve(route, event.time));
         let entry = Entry {
@@ -118,6 +118,7 @@ impl Packer {
             source,
             bytes: event.bytes - cut,
             time: clock.nanos(event.time),
+            sent_before: event.span.start < *read_before,
         };
         let (scratch, rendering) = (&mut self.scratch, &mut self.settings.rendering);
         let write = |out: &mut Vec<u8>| match rendering {
@@ -139,6 +140,8 @@ struct Shipped {
     clock: Clock,
     /// What the rate limit leaves out just now.
     limited: Option<Spell>,
+    /// See [`Facts::read_before`].
+    read_before: Position,
 }
 
 impl Shipping {
@@ -217,9 +220,9 @@ impl Outlet for Shipping {
             }
             None => (self.ways.backlog.open(facts.id, owner(facts)), None),
         };
-        let (found, pod) = (facts.found.clone(), facts.pod.cloned());
+        let (found, pod, read_before) = (facts.found.clone(), facts.pod.cloned(), facts.read_before);
         let clock = Clock::default();
-        let shipped = Shipped { found, pod, template, route, filters, account, clock, limited };
+        let shipped = Shipped { found, pod, template, route, filters, account, clock, limited, read_before };
         self.sources.insert(facts.id, shipped);
     }
 

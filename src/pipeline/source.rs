@@ -87,6 +87,8 @@ pub struct Source {
     pub survey_again: bool,
     /// Not before then, after an error.
     pub not_before: Option<Instant>,
+    /// An earlier run of the agent may have read what lies before this, and no run what lies beyond.
+    pub read_before: Position,
     /// Where the clock ended events before the last end of the agent.
     cuts: Vec<(Stream, GenerationKey, u64)>,
     /// The generation whose first line the decoder has seen.
@@ -115,6 +117,7 @@ impl Source {
             pod: None,
             survey_again: false,
             not_before: None,
+            read_before: Position::default(),
             cuts: Vec::new(),
             sniffed: None,
             marked: None,

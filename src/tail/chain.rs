@@ -197,6 +197,13 @@ impl Chain {
         }
     }
 
+    /// The end of the youngest file as it is now: all that could ever be read lies before it.
+    pub fn end(&self) -> Option<Position> {
+        let youngest = self.generations.back()?;
+        let size = youngest.place.stat().filter(|_| !youngest.packed).map_or(u64::MAX, |stat| stat.size);
+        Some(Position { generation: youngest.ordinal, offset: size })
+    }
+
     /// The memory held by an unfinished long line.
     pub fn held_bytes(&self) -> usize {
         self.generations.front().and_then(|front| front.long.as_ref()).map_or(0, LongLine::held_bytes)

@@ -3,6 +3,7 @@
 mod crashes;
 mod files;
 mod pods;
+mod rollovers;
 mod samples;
 mod sidecar;
 mod turns;

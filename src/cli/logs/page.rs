@@ -190,6 +190,7 @@ impl Documents {
                 source: SourceId(source as u32),
                 bytes: event.bytes,
                 time: None,
+                sent_before: false,
             };
             self.layout.write_action(out, &entry);
         }

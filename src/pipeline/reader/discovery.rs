@@ -28,6 +28,7 @@ impl<O: Outlet> Reader<O> {
         }
         self.forget_gone(&seen, now);
         self.first_start = false;
+        self.first_scan = false;
         self.scanned_folders = scan.folders;
         let new_folders = self.watch();
         let watched = self.watcher.as_ref().is_some_and(|watcher| watcher.refused() == 0);
@@ -76,6 +77,9 @@ impl<O: Outlet> Reader<O> {
             survey(source, &mut self.said_problems, now);
             if let Some(passed) = self.baton.take(&source.found.key) {
                 source.take_over(passed);
+            }
+            if self.first_scan {
+                source.read_before = source.chain.end().unwrap_or_default();
             }
             if self.settings.course == Course::ToEnd {
                 // What is there is all: nothing of the order of events is left to the clock.

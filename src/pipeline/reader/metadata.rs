@@ -140,5 +140,6 @@ fn facts<'a>(
     timed_out: bool,
     settings: &'a PodSettings,
 ) -> Facts<'a> {
-    Facts { id: source.id, found: &source.found, pod, timed_out, settings }
+    let read_before = source.read_before;
+    Facts { id: source.id, found: &source.found, pod, timed_out, settings, read_before }
 }

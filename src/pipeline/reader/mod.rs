@@ -94,6 +94,8 @@ pub struct Reader<O> {
     baton: Baton,
     /// The first scan of the very first start: `start_at: end` means what is found then.
     first_start: bool,
+    /// The first scan is not over: what it finds was there before this run.
+    first_scan: bool,
     sources: BTreeMap<SourceId, Source>,
     by_key: HashMap<SourceKey, SourceId>,
     by_folder: HashMap<PathBuf, Vec<SourceId>>,
@@ -140,6 +142,7 @@ impl<O: Outlet> Reader<O> {
             outlet,
             watcher: None,
             first_start: saved.sources.is_empty(),
+            first_scan: true,
             saved,
             baton: Baton::default(),
             sources: BTreeMap::new(),

@@ -15,11 +15,17 @@ use super::verdict::{ItemOutcome, Reason, item_outcome};
 pub const FILTER_PATH: &str = "errors,items.*.status,items.*.failure_store,items.*.error.type,\
 items.*.error.reason,items.*.error.caused_by.reason";
 
+/// What is added to [`FILTER_PATH`] where the answer is to name the backing index.
+pub const NAMED: &str = ",items.*._index";
+
 /// One item as answered.
 #[derive(Debug, Default, Deserialize)]
 pub struct ItemAnswer<'a> {
     /// Its status, as if it had been a request of its own.
     pub status: u16,
+    /// The index that it is in; of a data stream, the backing index. Only where it was asked for.
+    #[serde(borrow, rename = "_index", default)]
+    pub index: Option<Cow<'a, str>>,
     /// Why it failed.
     #[serde(borrow, default)]
     pub error: Option<ErrorAnswer<'a>>,
@@ -78,19 +84,28 @@ pub enum AnswerError {
     },
 }
 
-/// Reads the answer to a bulk request of `sent` documents: what became of each, in order.
+/// What a bulk request was answered.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Items {
+    /// What became of each document, in order.
+    pub outcomes: Vec<ItemOutcome>,
+    /// The index that the last stored one is in, where the answer names it.
+    pub index: Option<Box<str>>,
+}
+
+/// Reads the answer to a bulk request of `sent` documents.
 ///
 /// # Errors
 /// [`AnswerError`]: it then says nothing about any document.
-pub fn parse(body: &[u8], sent: usize) -> Result<Vec<ItemOutcome>, AnswerError> {
+pub fn parse(body: &[u8], sent: usize) -> Result<Items, AnswerError> {
     if is_all_stored(body, sent) {
-        return Ok(vec![ItemOutcome::Stored; sent]);
+        return Ok(Items { outcomes: vec![ItemOutcome::Stored; sent], index: None });
     }
-    let answer: BulkAnswer = serde_json::from_slice(body)?;
-    if answer.items.0.len() != sent {
-        return Err(AnswerError::Count { answered: answer.items.0.len(), sent });
+    let BulkAnswer { items } = serde_json::from_slice(body)?;
+    if items.outcomes.len() != sent {
+        return Err(AnswerError::Count { answered: items.outcomes.len(), sent });
     }
-    Ok(answer.items.0)
+    Ok(items)
 }
 
 /// Whether it is, byte for byte, the answer to `sent` documents that were all stored: nearly all answers are, and
@@ -123,8 +138,6 @@ struct BulkAnswer {
     items: Items,
 }
 
-struct Items(Vec<ItemOutcome>);
-
 impl<'de> Deserialize<'de> for Items {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
@@ -136,11 +149,17 @@ impl<'de> Deserialize<'de> for Items {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Items, A::Error> {
-                let mut outcomes = Vec::new();
+                let mut answered = Items::default();
                 while let Some(Action(item)) = items.next_element()? {
-                    outcomes.push(item_outcome(&item));
+                    let outcome = item_outcome(&item);
+                    if let (ItemOutcome::Stored, Some(index)) = (&outcome, item.index)
+                        && answered.index.as_deref() != Some(&*index)
+                    {
+                        answered.index = Some(index.into());
+                    }
+                    answered.outcomes.push(outcome);
                 }
-                Ok(Items(outcomes))
+                Ok(answered)
             }
         }
         deserializer.deserialize_seq(Reader)
@@ -182,11 +201,20 @@ mod tests {
             {"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[a]: \"exists\""}}},
             {"index":{"status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse field [code] of type [long]",
              "caused_by":{"type":"x","reason":"For input string: \"abc\""}}}}]}"#;
-        let items = parse(body, 3).unwrap();
+        let Items { outcomes: items, index } = parse(body, 3).unwrap();
+        assert_eq!(index, None);
         assert_eq!(items[..2], [ItemOutcome::Stored, ItemOutcome::Duplicate]);
         let ItemOutcome::Refused(reason) = &items[2] else { panic!("{items:?}") };
         assert_eq!(reason.words, "failed to parse field [code] of type [long]: For input string: \"abc\"");
         assert_eq!(reason.field(), Some("code"));
+    }
+
+    #[test]
+    fn the_index_of_what_was_stored() {
+        let body = br#"{"items":[{"create":{"_index":".ds-a-000001","status":201}},
+            {"create":{"_index":".ds-a-000002","status":201}}, {"create":{"_index":".ds-a-000003","status":429}},
+            {"create":{"_index":".fs-a-000001","status":201,"failure_store":"used"}}]}"#;
+        assert_eq!(parse(body, 4).unwrap().index.as_deref(), Some(".ds-a-000002"));
     }
 
     #[test]

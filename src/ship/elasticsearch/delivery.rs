@@ -31,9 +31,10 @@ pub struct Delivery {
     changed: BTreeMap<u32, Changed>,
     /// How many documents the next request may hold: fewer while looking for one that spoils the others.
     at_most: usize,
-    /// Whether anything of it may be stored already. Here is the place to look it up by id before it is sent
-    /// again, once that is done across a rollover: an id is unique within one backing index only.
+    /// Whether anything of it may be stored already.
     pub past: Past,
+    /// The backing indices that it may be in, as far as they were known when it was sent, the oldest first.
+    pub places: Vec<Arc<str>>,
     /// How often it was sent again for single documents' sake.
     pub tries: u32,
     /// When it may be sent again.
@@ -41,12 +42,20 @@ pub struct Delivery {
 }
 
 /// What is known of earlier tries of a batch.
+///
+/// ```text
+/// Known ──no answer──► Doubtful ◄──no answer── Checked
+///   └─ an earlier run ───▲  └────looked up──────▲
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Past {
-    /// Each was answered, or there was none.
+    /// Each was answered, or there was none: nothing of what is pending is stored.
     Known,
-    /// At least one may have been carried out without our knowing.
+    /// At least one may have been carried out without our knowing: what is pending is looked up by id before it
+    /// is sent again, as an id is unique within one backing index only.
     Doubtful,
+    /// It was doubtful, and looked up as well as could be.
+    Checked,
 }
 
 /// A document that is sent in another shape than it came.
@@ -117,6 +126,7 @@ impl Delivery {
             changed: BTreeMap::new(),
             at_most: usize::MAX,
             past: Past::Known,
+            places: Vec::new(),
             tries: 0,
             not_before: None,
             target,
@@ -127,6 +137,41 @@ impl Delivery {
     /// Where it goes.
     pub fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    /// Whether an earlier run of the agent may have sent something of it.
+    pub fn was_sent_before(&self) -> bool {
+        self.batch.sent_before
+    }
+
+    /// It is about to be sent: one of `indices`, or a younger one, takes it.
+    pub fn may_go_to(&mut self, indices: &[Arc<str>]) {
+        for index in indices {
+            if !self.places.contains(index) {
+                self.places.push(Arc::clone(index));
+            }
+        }
+    }
+
+    /// The documents without a verdict and their ids, as JSON has them; `None` where they have none.
+    pub fn ids(&self) -> Option<(Vec<u32>, Vec<String>)> {
+        let id = |index: &u32| {
+            let (action, _) = self.parts(*index);
+            let (_, rest) = str::from_utf8(action).ok()?.split_once("\"_id\":\"")?;
+            rest.split_once('"').map(|(id, _)| id.to_owned())
+        };
+        Some((self.pending.clone(), self.pending.iter().map(id).collect::<Option<_>>()?))
+    }
+
+    /// Of the documents `looked_up`, these are there.
+    pub fn found(&mut self, looked_up: &[u32], there: &[bool]) {
+        for (index, _) in looked_up.iter().zip(there).filter(|(_, there)| **there) {
+            self.verdicts[*index as usize] = Verdict::Duplicate;
+        }
+        let mut there =
+            looked_up.iter().zip(there).filter(|(_, there)| **there).map(|(index, _)| *index).peekable();
+        self.pending.retain(|index| there.next_if_eq(index).is_none());
+        self.shrink();
     }
 
     /// How many bytes it holds in memory.

@@ -4,6 +4,7 @@
 //! fails as a whole shuts the first, documents that may not be written to their target shut the second. While a
 //! door is ajar one request at a time goes through to find out.
 
+mod lookups;
 mod replies;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,11 +15,13 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::lookups::{Asked, Resolved};
 use self::replies::Judged;
+use super::backing::{Backing, Memory};
 use super::backoff::{BUSY, FLOODED, Gate, wait};
 use super::bulk::{self, Outcome, Sent};
 use super::dead_letters::{DeadLetter, Store};
-use super::delivery::{Delivery, Hold, Summary};
+use super::delivery::{Delivery, Hold, Past, Summary};
 use super::journal::Journal;
 use super::lane::{Lane, bulk_path};
 use super::load::{BodyLimit, Concurrency};
@@ -58,6 +61,7 @@ pub struct Dispatch<T> {
     sending: usize,
     lanes: HashMap<Arc<Target>, Lane>,
     templates: Templates,
+    backing: Backing,
     /// The door to the cluster.
     gate: Gate,
     /// Whether `gate` waits for other credentials.
@@ -74,6 +78,8 @@ pub struct Dispatch<T> {
 enum Finished {
     Sent { ticket: Ticket, sent: Sent, outcome: Outcome },
     Buried { ticket: Ticket, indices: Vec<u32>, kept: usize, why: String },
+    LookedUp(Asked),
+    Resolved(Resolved),
     Templates { stream: String, began: Instant, result: Result<Vec<(String, Done)>, SetupError> },
     Identified(Option<Cluster>),
 }
@@ -84,6 +90,7 @@ impl<T: Transport> Dispatch<T> {
         transport: Arc<T>,
         settings: Settings,
         settled: mpsc::UnboundedSender<Settled>,
+        memory: Memory,
         metrics: Arc<Metrics>,
         state: StateHandle,
     ) -> Self {
@@ -103,6 +110,7 @@ impl<T: Transport> Dispatch<T> {
             sending: 0,
             lanes: HashMap::new(),
             templates: Templates::default(),
+            backing: Backing::new(memory),
             gate: Gate::default(),
             denied: false,
             limit: BodyLimit::default(),
@@ -149,9 +157,16 @@ impl<T: Transport> Dispatch<T> {
         if target.kind == TargetKind::DataStream && self.settings.setup {
             self.templates.want(&target.name);
         }
+        if self.is_looked_up(&target) {
+            self.backing.want(&target.name);
+        }
         self.lanes.entry(Arc::clone(&target)).or_default().deliveries += 1;
+        let mut delivery = Delivery::new(batch, target);
+        if delivery.was_sent_before() {
+            self.sent_before(&mut delivery);
+        }
         self.tickets += 1;
-        self.waiting.insert(self.tickets, Delivery::new(batch, target));
+        self.waiting.insert(self.tickets, delivery);
         self.tell_waiting();
     }
 
@@ -163,10 +178,15 @@ impl<T: Transport> Dispatch<T> {
             self.ask_for_template(stream, now);
         }
         while self.may_ask(now)
+            && let Some(stream) = self.backing.next()
+        {
+            self.ask_for_index(stream, now);
+        }
+        while self.may_ask(now)
             && self.sending < self.concurrency.limit()
             && let Some(ticket) = self.next(now)
         {
-            self.send(ticket);
+            self.advance(ticket, now);
         }
     }
 
@@ -181,6 +201,7 @@ impl<T: Transport> Dispatch<T> {
             delivery.not_before.is_none_or(|at| at <= now)
                 && self.lanes.get(delivery.target()).is_none_or(|lane| lane.is_free(now))
                 && self.templates.let_through(&delivery.target().name)
+                && self.backing.let_through(&delivery.target().name)
         };
         self.waiting.iter().find(|(_, delivery)| ready(delivery)).map(|(ticket, _)| *ticket)
     }
@@ -214,16 +235,46 @@ impl<T: Transport> Dispatch<T> {
         });
     }
 
-    fn send(&mut self, ticket: Ticket) {
-        let Some(mut delivery) = self.waiting.remove(&ticket) else { return };
-        let chunk = delivery.chunk(self.limit.get());
-        self.metrics.bytes.get_or_create(&ResultLabel { result: "truncated" }).inc_by(chunk.lost.into());
-        let path = bulk_path(delivery.target(), &self.left_out);
+    /// The next thing that a batch needs: to be looked up, or to be sent.
+    fn advance(&mut self, ticket: Ticket, now: Instant) {
+        let Some(delivery) = self.waiting.remove(&ticket) else { return };
+        let delivery = match delivery.past {
+            Past::Doubtful => self.look_up(ticket, delivery),
+            Past::Known | Past::Checked => Some(delivery),
+        };
+        if let Some(delivery) = delivery {
+            self.send(ticket, delivery, now);
+        }
+    }
+
+    /// A request for the batch is under way from now on.
+    fn depart(&mut self, ticket: Ticket, delivery: Delivery) {
         if let Some(lane) = self.lanes.get_mut(delivery.target()) {
             lane.sending += 1;
         }
         self.sending += 1;
         self.flying.insert(ticket, delivery);
+    }
+
+    /// The request for the batch is over.
+    fn arrive(&mut self, ticket: Ticket) -> Option<(Delivery, Arc<Target>)> {
+        self.sending -= 1;
+        let delivery = self.flying.remove(&ticket)?;
+        let target = Arc::clone(delivery.target());
+        if let Some(lane) = self.lanes.get_mut(&target) {
+            lane.sending -= 1;
+        }
+        Some((delivery, target))
+    }
+
+    fn send(&mut self, ticket: Ticket, mut delivery: Delivery, now: Instant) {
+        let chunk = delivery.chunk(self.limit.get());
+        self.metrics.bytes.get_or_create(&ResultLabel { result: "truncated" }).inc_by(chunk.lost.into());
+        let stream = &delivery.target().name;
+        let path = bulk_path(delivery.target(), &self.left_out, self.backing.is_to_be_named(stream, now));
+        let place = self.backing.current(stream).cloned();
+        delivery.may_go_to(place.as_slice());
+        self.depart(ticket, delivery);
         let (transport, press, metrics) =
             (Arc::clone(&self.transport), Arc::clone(&self.press), Arc::clone(&self.metrics));
         self.tasks.spawn(async move {
@@ -237,6 +288,8 @@ impl<T: Transport> Dispatch<T> {
             Ok(Finished::Sent { ticket, sent, outcome }) => self.sent(ticket, &sent, outcome),
             Ok(Finished::Buried { ticket, indices, kept, why }) => self.buried(ticket, &indices, kept, &why),
             Ok(Finished::Templates { stream, began, result }) => self.asked(stream, began, &result),
+            Ok(Finished::LookedUp(asked)) => self.looked_up(asked),
+            Ok(Finished::Resolved(resolved)) => self.resolved(resolved),
             Ok(Finished::Identified(cluster)) => self.journal.cluster(cluster.unwrap_or_default()),
             // A bug: better seen than a batch that never settles.
             Err(error) => {
@@ -250,12 +303,7 @@ impl<T: Transport> Dispatch<T> {
     }
 
     fn sent(&mut self, ticket: Ticket, sent: &Sent, outcome: Outcome) {
-        self.sending -= 1;
-        let Some(mut delivery) = self.flying.remove(&ticket) else { return };
-        let target = Arc::clone(delivery.target());
-        if let Some(lane) = self.lanes.get_mut(&target) {
-            lane.sending -= 1;
-        }
+        let Some((mut delivery, target)) = self.arrive(ticket) else { return };
         let now = Instant::now();
         let judged = match outcome {
             Ok((reply, retry_after)) => self.judge(&mut delivery, sent, reply, retry_after, now),

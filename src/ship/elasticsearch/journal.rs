@@ -28,6 +28,8 @@ pub struct Journal {
     held: HashMap<Arc<Target>, String>,
     refusals: HashSet<(String, String, Option<String>)>,
     duplicates: Quiet,
+    /// Data streams in which nothing can be looked up.
+    unseen: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Journal {
             held: HashMap::new(),
             refusals: HashSet::new(),
             duplicates: Quiet::default(),
+            unseen: HashSet::new(),
         }
     }
 
@@ -152,18 +155,31 @@ impl Journal {
 
     /// Documents were stored already.
     pub fn duplicates(&mut self, target: &Target, count: u64, past: Past, now: Instant) {
-        if past == Past::Doubtful {
+        if past != Past::Known {
             return;
         }
         self.duplicates.count += count;
         if self.duplicates.said.is_none_or(|said| now >= said + AGAIN) {
             tracing::warn!(
-                "{} documents, the last in {}, were stored already though this process never sent them: as it should \
-                 be after a kill, a reload or with a new data_dir, else a second agent ships the same files",
+                "{} documents, the last in {}, were stored already though this agent never sent them: as it should \
+                 be with a new data_dir, else a second agent ships the same files",
                 self.duplicates.count,
                 target.name
             );
             self.duplicates = Quiet { said: Some(now), count: 0 };
+        }
+    }
+
+    /// What may be stored already was looked up; or why that could not be.
+    pub fn looked_up(&mut self, target: &Target, doubt: Option<&str>) {
+        match doubt {
+            None => _ = self.unseen.remove(&target.name),
+            Some(why) if self.unseen.insert(target.name.clone()) => tracing::warn!(
+                "cannot look up what {} may hold already: {why}; it is sent again, and is there twice where the \
+                 stream rolled over meanwhile. Give the role the privilege read on it",
+                target.name
+            ),
+            Some(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::answer::FILTER_PATH;
+use super::answer::{FILTER_PATH, NAMED};
 use super::backoff::Gate;
 use super::transport::percent_encoded;
 use crate::event::{Target, TargetKind};
@@ -25,10 +25,12 @@ impl Lane {
     }
 }
 
-/// Where bulk requests for `target` go, without the parameters `left_out`, which this cluster does not know.
-pub fn bulk_path(target: &Target, left_out: &[String]) -> String {
+/// Where bulk requests for `target` go, without the parameters `left_out`, which this cluster does not know;
+/// `named`: the answer is to say which index the documents are in.
+pub fn bulk_path(target: &Target, left_out: &[String], named: bool) -> String {
     let known = |name: &str| !left_out.iter().any(|other| other == name);
-    let mut path = format!("/{}/_bulk?filter_path={FILTER_PATH}", percent_encoded(&target.name));
+    let named = if named { NAMED } else { "" };
+    let mut path = format!("/{}/_bulk?filter_path={FILTER_PATH}{named}", percent_encoded(&target.name));
     if !target.pipeline.is_empty() {
         let _ = write!(path, "&pipeline={}", percent_encoded(&target.pipeline));
     }
@@ -49,11 +51,12 @@ mod tests {
     #[test]
     fn paths() {
         let stream = Target { name: "logs-a-b".into(), kind: TargetKind::DataStream, pipeline: "a b".into() };
-        let path = bulk_path(&stream, &[]);
+        let path = bulk_path(&stream, &[], true);
         assert!(path.starts_with("/logs-a-b/_bulk?filter_path=errors,"), "{path}");
+        assert!(path.contains(",items.*._index&"), "{path}");
         assert!(path.ends_with("&pipeline=a%20b&require_data_stream=true"), "{path}");
-        assert!(!bulk_path(&stream, &[REQUIRE_DATA_STREAM.into()]).contains("require"));
+        assert!(!bulk_path(&stream, &[REQUIRE_DATA_STREAM.into()], false).contains("require"));
         let index = Target { name: "<x/y>".into(), kind: TargetKind::Index, pipeline: String::new() };
-        assert_eq!(bulk_path(&index, &[]), format!("/%3Cx%2Fy%3E/_bulk?filter_path={FILTER_PATH}"));
+        assert_eq!(bulk_path(&index, &[], false), format!("/%3Cx%2Fy%3E/_bulk?filter_path={FILTER_PATH}"));
     }
 }

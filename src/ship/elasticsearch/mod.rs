@@ -11,6 +11,7 @@
 //! the whole of it runs against a script and a paused clock.
 
 mod answer;
+mod backing;
 mod backoff;
 mod bulk;
 mod client;
@@ -22,6 +23,7 @@ mod document;
 mod journal;
 mod lane;
 mod load;
+mod lookup;
 mod nodes;
 mod press;
 mod probe;
@@ -42,7 +44,8 @@ use tokio::sync::mpsc;
 use crate::event::{Batch, Settled};
 use crate::observe::Metrics;
 
-pub use answer::{AnswerError, parse};
+pub use answer::{AnswerError, Items, parse};
+pub use backing::{Keep, Memory};
 pub use client::{Client, ClientError};
 pub use dead_letters::{DeadLetter, Store, StoreError};
 pub use nodes::shown;
@@ -68,12 +71,13 @@ pub async fn run(
     settings: Settings,
     batches: mpsc::Receiver<Batch>,
     settled: mpsc::UnboundedSender<Settled>,
+    memory: Memory,
     metrics: Arc<Metrics>,
     state: StateHandle,
 ) -> Result<(), ClientError> {
     let client = Arc::new(Client::new(&settings, state.clone())?);
     tokio::select! {
-        () = run_over(Arc::clone(&client), settings, batches, settled, metrics, state) => Ok(()),
+        () = run_over(Arc::clone(&client), settings, batches, settled, memory, metrics, state) => Ok(()),
         never = client.watch_nodes() => match never {},
     }
 }
@@ -84,8 +88,9 @@ pub async fn run_over<T: transport::Transport>(
     settings: Settings,
     batches: mpsc::Receiver<Batch>,
     settled: mpsc::UnboundedSender<Settled>,
+    memory: Memory,
     metrics: Arc<Metrics>,
     state: StateHandle,
 ) {
-    dispatch::Dispatch::new(transport, settings, settled, metrics, state).run(batches).await;
+    dispatch::Dispatch::new(transport, settings, settled, memory, metrics, state).run(batches).await;
 }

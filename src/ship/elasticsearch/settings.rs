@@ -29,6 +29,8 @@ pub struct Settings {
     /// The longest wait before the first template is asked for, so that a thousand agents starting at once
     /// spread out.
     pub setup_jitter: Duration,
+    /// Whether documents have ids of ours: only then can one be looked up before it is sent again.
+    pub document_ids: bool,
     /// How long data streams keep documents, as Elasticsearch writes it (`30d`); `None` leaves it to the
     /// cluster.
     pub retention: Option<String>,
@@ -55,6 +57,7 @@ impl Settings {
             timeout: Duration::from_secs(60),
             setup: true,
             setup_jitter: Duration::from_secs(1),
+            document_ids: true,
             retention: None,
             data_dir: None,
             dead_letter_bytes: 256 << 20,

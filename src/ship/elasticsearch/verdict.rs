@@ -2,7 +2,7 @@
 
 use hyper::body::Bytes;
 
-use super::answer::{self, ItemAnswer};
+use super::answer::{self, ItemAnswer, Items};
 
 /// What became of one document, before anybody acts on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub fn item_outcome(item: &ItemAnswer<'_>) -> ItemOutcome {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
     /// It was carried out; what became of each document.
-    Items(Vec<ItemOutcome>),
+    Items(Items),
     /// 413: the body is too large, nothing was carried out.
     TooLarge,
     /// The cluster does not know a parameter of ours: to be left out from now on.
@@ -154,7 +154,7 @@ mod tests {
     fn outcome(status: u16, kind: &str, words: &str) -> ItemOutcome {
         let error = ErrorAnswer { kind: kind.into(), reason: Some(words.into()), ..ErrorAnswer::default() };
         let error = (status >= 300).then_some(error);
-        item_outcome(&ItemAnswer { status, error, failure_store: None })
+        item_outcome(&ItemAnswer { status, error, ..ItemAnswer::default() })
     }
 
     #[test]
@@ -190,9 +190,9 @@ mod tests {
             let shown = format!("{:?}", outcome(status, kind, words));
             assert!(shown.starts_with(expected), "{status} {kind}: {shown}");
         }
-        let aside = ItemAnswer { status: 201, error: None, failure_store: Some("used".into()) };
+        let aside = ItemAnswer { status: 201, failure_store: Some("used".into()), ..ItemAnswer::default() };
         assert_eq!(item_outcome(&aside), ItemOutcome::SetAside);
-        let bare = ItemAnswer { status: 400, error: None, failure_store: None };
+        let bare = ItemAnswer { status: 400, ..ItemAnswer::default() };
         assert!(matches!(item_outcome(&bare), ItemOutcome::Refused(_)));
     }
 
@@ -202,7 +202,7 @@ mod tests {
             |kind: &str, words: &str| format!(r#"{{"error":{{"type":"{kind}","reason":"{words}"}}}}"#);
         let one = r#"{"errors":false,"items":[{"create":{"status":201}}]}"#.to_owned();
         for (status, body, expected) in [
-            (200, one.clone(), "Items([Stored])"),
+            (200, one.clone(), "Items(Items { outcomes: [Stored]"),
             (200, one[..30].to_owned(), "Trouble"),
             (200, "<html>".into(), "Trouble"),
             (413, String::new(), "TooLarge"),

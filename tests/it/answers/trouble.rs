@@ -124,7 +124,7 @@ async fn whatever_happens_each_document_is_stored_once() {
     println!("SKIDDER_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let fake = Fake::new();
-    fake.rule(move |_| match random.u8(0..20) {
+    let mut answer = move || match random.u8(0..20) {
         0 => Behaviour::Reset,
         1 => Behaviour::Lost,
         2 => Behaviour::Silent,
@@ -150,6 +150,11 @@ async fn whatever_happens_each_document_is_stored_once() {
             })
         }
         _ => Behaviour::Accept,
+    };
+    let mut rolls = fastrand::Rng::with_seed(seed.rotate_left(9));
+    fake.rule(move |_| match rolls.u8(0..8) {
+        0 => Behaviour::RollsOver(Box::new(answer())),
+        _ => answer(),
     });
     let output = Output::start(&fake, Settings { in_flight: 4, ..settings() });
     let mut next = 0;
@@ -166,5 +171,6 @@ async fn whatever_happens_each_document_is_stored_once() {
     let arrived = |verdict: &Verdict| matches!(verdict, Verdict::Shipped | Verdict::Duplicate);
     assert!(verdicts.values().flatten().all(arrived));
     let stored: usize = fake.model().stored.values().map(BTreeMap::len).sum();
-    assert_eq!(stored, next);
+    assert_eq!(stored, next, "once over all indices of each stream");
+    assert!(fake.model().rollovers.values().sum::<usize>() > 20);
 }

@@ -47,6 +47,8 @@ pub enum Behaviour {
     Endless,
     /// Accepts after a while.
     Slow(Duration),
+    /// Meets this, and then the data stream rolls over.
+    RollsOver(Box<Self>),
 }
 
 type ItemFault = Arc<dyn Fn(usize, &Value) -> Option<(u16, Value)> + Send + Sync>;
@@ -102,8 +104,12 @@ pub struct Model {
     rule: Option<Rule>,
     /// All bulk requests, in order.
     pub seen: Vec<Seen>,
-    /// Documents by index and id.
+    /// Documents by index and id; a data stream's first index is called as itself.
     pub stored: BTreeMap<String, BTreeMap<String, Value>>,
+    /// How often each data stream has rolled over.
+    pub rollovers: BTreeMap<String, usize>,
+    /// The status that look-ups are refused with.
+    pub refuse_lookups: Option<u16>,
     /// How many documents were refused since they were stored already.
     pub conflicts: usize,
     /// Templates by kind and name (`/_index_template/x`).
@@ -141,7 +147,18 @@ impl Fake {
 
     /// The documents stored in an index or data stream.
     pub fn documents(&self, index: &str) -> Vec<Value> {
-        self.model().stored.get(index).map(|stored| stored.values().cloned().collect()).unwrap_or_default()
+        let model = self.model();
+        let indices = model.backing(index);
+        indices
+            .iter()
+            .filter_map(|index| model.stored.get(index))
+            .flat_map(|stored| stored.values().cloned())
+            .collect()
+    }
+
+    /// The data stream goes on in a new index, where ids begin anew.
+    pub fn roll_over(&self, stream: &str) {
+        self.model().roll_over(stream);
     }
 
     /// How many bulk requests came.
@@ -277,69 +294,86 @@ enum Done {
 }
 
 impl Model {
+    fn roll_over(&mut self, stream: &str) {
+        *self.rollovers.entry(stream.to_owned()).or_default() += 1;
+    }
+
+    /// The backing indices of a data stream, the one that is written to last.
+    fn backing(&self, stream: &str) -> Vec<String> {
+        let rollovers = self.rollovers.get(stream).copied().unwrap_or_default();
+        let younger = (2..rollovers + 2).map(|number| format!("{stream}-{number:06}"));
+        std::iter::once(stream.to_owned()).chain(younger).collect()
+    }
+
     fn bulk(&mut self, seen: Seen) -> Done {
         let mut rule = self.rule.take();
         let behaviour = self.script.pop_front().or_else(|| rule.as_mut().map(|rule| rule(&seen)));
         self.rule = rule;
-        let target = seen.target().to_owned();
-        let lines = seen.lines.clone();
-        self.seen.push(seen);
+        let behaviour = behaviour.unwrap_or(Behaviour::Accept);
+        self.seen.push(seen.clone());
+        self.meet(behaviour, &seen)
+    }
+
+    fn meet(&mut self, behaviour: Behaviour, seen: &Seen) -> Done {
         let none = |_: usize, _: &Value| None;
-        match behaviour.unwrap_or(Behaviour::Accept) {
-            Behaviour::Accept => Done::Answer(200, Vec::new(), self.store(&target, &lines, none)),
-            Behaviour::Items(fault) => Done::Answer(
-                200,
-                Vec::new(),
-                self.store(&target, &lines, |index, document| fault(index, document)),
-            ),
+        match behaviour {
+            Behaviour::Accept => Done::Answer(200, Vec::new(), self.store(seen, none)),
+            Behaviour::Items(fault) => {
+                Done::Answer(200, Vec::new(), self.store(seen, |index, document| fault(index, document)))
+            }
             Behaviour::Answer(status, headers, body) => Done::Answer(status, headers, body),
             Behaviour::Reset => Done::Reset,
             Behaviour::Lost => {
-                self.store(&target, &lines, none);
+                self.store(seen, none);
                 Done::Lost
             }
             Behaviour::Silent => {
-                self.store(&target, &lines, none);
+                self.store(seen, none);
                 Done::Silent
             }
-            Behaviour::Cut => Done::Cut(self.store(&target, &lines, none)),
+            Behaviour::Cut => Done::Cut(self.store(seen, none)),
             Behaviour::Garbage => {
-                self.store(&target, &lines, none);
+                self.store(seen, none);
                 Done::Answer(200, Vec::new(), "<html>a captive portal</html>".into())
             }
             Behaviour::Short => {
-                let answer = self.store(&target, &lines, none);
+                let answer = self.store(seen, none);
                 let mut answer: Value = serde_json::from_str(&answer).unwrap();
                 answer["items"].as_array_mut().unwrap().pop();
                 Done::Answer(200, Vec::new(), answer.to_string())
             }
             Behaviour::Endless => {
-                self.store(&target, &lines, none);
+                self.store(seen, none);
                 Done::Endless
             }
-            Behaviour::Slow(pause) => Done::Slow(pause, self.store(&target, &lines, none)),
+            Behaviour::RollsOver(behaviour) => {
+                let done = self.meet(*behaviour, seen);
+                self.roll_over(seen.target());
+                done
+            }
+            Behaviour::Slow(pause) => Done::Slow(pause, self.store(seen, none)),
         }
     }
 
     /// Stores what has no fault, and answers as asked by `filter_path`.
-    fn store(
-        &mut self,
-        target: &str,
-        lines: &[(Value, Value)],
-        fault: impl Fn(usize, &Value) -> Option<(u16, Value)>,
-    ) -> String {
+    fn store(&mut self, seen: &Seen, fault: impl Fn(usize, &Value) -> Option<(u16, Value)>) -> String {
         let mut errors = false;
         let mut items = Vec::new();
-        for (index, (action, document)) in lines.iter().enumerate() {
+        let target = self.backing(seen.target()).pop().unwrap();
+        for (index, (action, document)) in seen.lines.iter().enumerate() {
             let (status, error) = match fault(index, document) {
                 Some((status, error)) => (status, Some(error)),
-                None => self.create(target, action, document),
+                None => self.create(&target, action, document),
             };
             errors |= status >= 300;
-            items.push(match error {
-                Some(error) => json!({ "create": { "status": status, "error": error } }),
-                None => json!({ "create": { "status": status } }),
-            });
+            let mut item = json!({ "status": status });
+            if let Some(error) = error {
+                item["error"] = error;
+            }
+            if seen.path.contains("items.*._index") {
+                item["_index"] = json!(target);
+            }
+            items.push(json!({ "create": item }));
         }
         json!({ "errors": errors, "items": items }).to_string()
     }
@@ -357,16 +391,21 @@ impl Model {
         (201, None)
     }
 
-    /// Everything that is no bulk request: templates, and nothing else.
+    /// Everything that is no bulk request: templates and look-ups, nothing else.
     fn other(&mut self, method: &str, path: &str, body: &[u8]) -> Answer {
         self.others.push(format!("{method} {path}"));
+        if let Some(stream) = path.strip_prefix("/_resolve/index/") {
+            return self.resolve(stream);
+        }
+        if let Some((index, _)) = path.split_once("/_mget") {
+            return self.get(index.trim_start_matches('/'), body);
+        }
         let kind = path.split('/').nth(1).unwrap_or_default();
         if !kind.ends_with("_template") {
             return Answer::new(404, r#"{"error":"no handler found"}"#);
         }
         if let Some(status) = self.refuse_templates {
-            let body = json!({ "error": { "type": "security_exception", "reason": "unauthorized" } });
-            return Answer::new(status, body.to_string());
+            return refused(status);
         }
         if method == "PUT" {
             self.templates.insert(path.to_owned(), serde_json::from_slice(body).unwrap());
@@ -378,6 +417,37 @@ impl Model {
             |template| Answer::new(200, json!({ format!("{kind}s"): [{ (kind): template }] }).to_string()),
         )
     }
+}
+
+impl Model {
+    fn resolve(&self, stream: &str) -> Answer {
+        if let Some(status) = self.refuse_lookups {
+            return refused(status);
+        }
+        let backing = self.backing(stream);
+        if !backing.iter().any(|index| self.stored.contains_key(index)) {
+            return Answer::new(404, json!({ "error": { "type": "index_not_found_exception" } }).to_string());
+        }
+        let stream = json!({ "name": stream, "backing_indices": backing, "timestamp_field": "@timestamp" });
+        Answer::new(200, json!({ "indices": [], "aliases": [], "data_streams": [stream] }).to_string())
+    }
+
+    fn get(&self, index: &str, body: &[u8]) -> Answer {
+        if let Some(status) = self.refuse_lookups {
+            return refused(status);
+        }
+        let wanted: Value = serde_json::from_slice(body).unwrap();
+        let stored = self.stored.get(index);
+        let found = |id: &Value| stored.is_some_and(|stored| stored.contains_key(id.as_str().unwrap()));
+        let documents: Vec<Value> =
+            wanted["ids"].as_array().unwrap().iter().map(|id| json!({ "found": found(id) })).collect();
+        Answer::new(200, json!({ "docs": documents }).to_string())
+    }
+}
+
+fn refused(status: u16) -> Answer {
+    let error = json!({ "type": "security_exception", "reason": "unauthorized" });
+    Answer::new(status, json!({ "error": error }).to_string())
 }
 
 fn seen(path: String, authorization: String, agent: String, body: &[u8]) -> Seen {

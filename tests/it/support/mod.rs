@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod authority;
+pub mod between;
 pub mod elasticsearch;
 pub mod fake;
 pub mod http;

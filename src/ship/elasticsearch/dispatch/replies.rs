@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::answer::Items;
 use super::super::backoff::{BUSY, DENIED};
 use super::super::bulk::Sent;
 use super::super::delivery::{Delivery, Hold, Past, Summary};
@@ -58,8 +59,11 @@ impl<T: Transport> Dispatch<T> {
     ) -> Judged {
         let target = &Arc::clone(delivery.target());
         match reply {
-            Reply::Items(outcomes) => {
+            Reply::Items(Items { outcomes, index }) => {
                 self.open(sent, now);
+                if let Some(index) = index {
+                    self.backing.named(&target.name, &index, now);
+                }
                 Judged::Answered(delivery.answered(&sent.items, outcomes))
             }
             Reply::TooLarge if sent.oversize => Judged::FirstRefused(too_large(sent.bytes)),
