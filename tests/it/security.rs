@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::agent::Agent;
+use crate::support::between::{Answers, Between};
 use crate::support::elasticsearch::{Elasticsearch, Options, SUPERUSER};
+use crate::support::http;
 use crate::support::node::Node;
 
 const SHIPPED: &str = "skidder_events_total{result=\"shipped\"}";
@@ -60,14 +62,20 @@ fn dataset(cluster: &Elasticsearch, theme: &str) -> (String, String) {
     (dataset, stream)
 }
 
+/// The body of the command in the documentation that makes an API key.
+fn documented_key() -> Value {
+    let page = include_str!("../../docs/elasticsearch.md");
+    let (_, body) = page.split_once("/_security/api_key -d '").expect("the command");
+    serde_json::from_str(body.split_once('\'').expect("the command's end").0).expect("the command's body")
+}
+
 /// An API key that may do what the documentation says, as `id:key` and encoded.
 async fn api_key(cluster: &Elasticsearch) -> [String; 2] {
-    let role = json!({
-        "cluster": ["manage_index_templates"],
-        "indices": [{ "names": ["logs-*-*"], "privileges": ["auto_configure", "create_doc"] }],
-    });
-    let key = json!({ "name": "skidder", "role_descriptors": { "skidder": role } });
-    let key = cluster.post("/_security/api_key", &key).await.body;
+    key_of(cluster, &documented_key()).await
+}
+
+async fn key_of(cluster: &Elasticsearch, key: &Value) -> [String; 2] {
+    let key = cluster.post("/_security/api_key", key).await.body;
     let text = |name: &str| key[name].as_str().expect("an API key").to_owned();
     [format!("{}:{}", text("id"), text("api_key")), text("encoded")]
 }
@@ -351,4 +359,56 @@ async fn what_is_refused_for_good_is_replayed_once_it_is_mended() {
     assert!(said.contains("3  stored now"), "{said}");
     holds_each_line(&cluster, &stream, 3).await;
     assert_eq!(agent.ask(&["dead-letters", "list"]).await, (Some(0), "no dead letters\n".to_owned()));
+}
+
+/// The documented role lets what may be stored already be looked up by id, and nothing be read otherwise; a role
+/// that lacks it costs copies where a stream rolls over between a lost answer and its retry, and no more.
+#[tokio::test]
+async fn looking_up_needs_a_privilege_and_reading_is_none_of_it() {
+    let cluster = Elasticsearch::secured().await;
+    let between = Between::serve(&cluster).await;
+    let mut without = documented_key();
+    let privileges = &mut without["role_descriptors"]["skidder"]["indices"][0]["privileges"];
+    *privileges = json!(["auto_configure", "create_doc"]);
+    for (key, theme, [found, failed], copies) in
+        [(documented_key(), "may.look", [1.0, 0.0], 0), (without, "may.not.look", [0.0, 1.0], 1)]
+    {
+        let [pair, encoded] = key_of(&cluster, &key).await;
+        let (dataset, stream) = dataset(&cluster, theme);
+        let node = Node::new();
+        pods(&node, &[]);
+        let mut web = node.pod("shop", "web-1", "web");
+        web.out("first");
+        let mut agent = agent(&node, &cluster, &dataset, &format!("api_key: '{pair}'"), "");
+        let text = agent.configuration().replace(cluster.url(), between.url());
+        agent.configure(&text);
+        agent.start().await;
+        agent.until_metric(SHIPPED, 1.0).await;
+        between.answers(Answers::Break);
+        let before = between.lost();
+        web.out("second");
+        agent.until("an answer to be lost", async || between.lost() > before).await;
+        let rolled = cluster.post(&format!("/{stream}/_rollover"), &json!({})).await;
+        assert_eq!(rolled.body["rolled_over"], true, "{rolled:?}");
+        between.answers(Answers::Arrive);
+        agent.until_metric("skidder_lag_bytes", 0.0).await;
+        assert_eq!(
+            agent.metric("skidder_lookups_total{result=\"found\"}").await,
+            Some(found),
+            "{}",
+            agent.log()
+        );
+        assert_eq!(
+            agent.metric("skidder_lookups_total{result=\"failed\"}").await,
+            Some(failed),
+            "{}",
+            agent.log()
+        );
+        assert_eq!(agent.log().matches("cannot look up").count(), failed as usize, "{}", agent.log());
+        assert_eq!(cluster.count(&stream).await, 2 + copies, "{theme}");
+
+        let search = http::client().get(format!("{}/{stream}/_search", cluster.url()));
+        let answer = search.header("authorization", format!("ApiKey {encoded}")).send().await;
+        assert_eq!(answer.expect("an answer").status().as_u16(), 403, "the agent's key cannot search");
+    }
 }
