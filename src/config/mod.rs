@@ -12,6 +12,7 @@
 //! Nothing here watches or applies anything.
 
 mod agent;
+mod cloud;
 mod de;
 mod enrich;
 mod error;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cloud;
 #[cfg(test)]
 use super::schema;
 use super::secret::{Secret, SecretSource};
@@ -285,6 +286,10 @@ struct WrittenElasticsearch {
     /// The cluster's nodes, tried in turn; without user or password in them. Default:
     /// `["https://elasticsearch:9200"]`.
     urls: Vec<HttpUrl>,
+    /// In place of `urls`: a deployment's id, from Elastic Cloud's console.
+    #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    cloud_id: Option<String>,
     /// An API key, as Elasticsearch encoded it or `id:key`.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<Secret>"))]
@@ -381,6 +386,12 @@ impl TryFrom<WrittenElasticsearch> for Elasticsearch {
     type Error = &'static str;
 
     fn try_from(mut written: WrittenElasticsearch) -> Result<Self, &'static str> {
+        if let Some(cloud_id) = written.cloud_id.take() {
+            if written.urls != Elasticsearch::default().urls {
+                return Err("urls and cloud_id exclude each other; keep one");
+            }
+            written.urls = vec![cloud::url(&cloud_id)?];
+        }
         if written.urls.is_empty() {
             return Err("urls is an empty list; write such as [\"https://elasticsearch:9200\"]");
         }
@@ -424,6 +435,7 @@ impl From<Elasticsearch> for WrittenElasticsearch {
         };
         Self {
             urls: output.urls,
+            cloud_id: None,
             api_key,
             api_key_file,
             username,

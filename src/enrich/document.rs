@@ -182,7 +182,8 @@ impl Template {
     fn render_ecs(&self, event: &Event<'_>, object: Option<Object<'_>>, out: &mut Vec<u8>) {
         let message = object.and_then(|object| object.find(&["message", "msg"], &[Kind::Text]));
         let levels = ["log.level", "level", "severity"];
-        let level = object.and_then(|object| object.find(&levels, &[Kind::Text, Kind::Number]));
+        let level =
+            object.and_then(|object| object.find(&levels, &[Kind::Text, Kind::Number, Kind::Fraction]));
         out.extend_from_slice(BEFORE_TIME);
         let good_time = time::append(event.time, out);
         out.extend_from_slice(br#"","message":"#);
@@ -272,7 +273,7 @@ fn append_member(member: Member<'_>, out: &mut Vec<u8>) {
 /// A level is a keyword, also where a logger writes numbers.
 fn append_level(level: Member<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","level":"#);
-    if level.kind == Kind::Number {
+    if level.kind != Kind::Text {
         out.push(b'"');
         out.extend_from_slice(level.value);
         out.push(b'"');

@@ -55,8 +55,11 @@ pub enum Place {
 pub enum Kind {
     /// A string.
     Text,
-    /// A number that 64 bits hold.
+    /// A whole number that 64 bits hold.
     Number,
+    /// A number with a fraction or an exponent that they hold: beside a whole one in an array it is unlike, as
+    /// Elasticsearch guesses `long` for the one and `float` for the other.
+    Fraction,
     /// `true` or `false`.
     Boolean,
     /// `null`, or an array of nothing else: fits any type.
@@ -328,7 +331,7 @@ impl<'m> Reader<'m, '_> {
         let (number, rest) = self.rest.split_at(length);
         if fits(number) {
             self.rest = rest;
-            return Some(Kind::Number);
+            return Some(if is_whole(number) { Kind::Number } else { Kind::Fraction });
         }
         if self.place == Place::Root || length > MAX_VALUE {
             return None;
@@ -500,11 +503,16 @@ fn number_length(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
+/// Whether a number is written as a whole one.
+fn is_whole(number: &[u8]) -> bool {
+    !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+}
+
 /// Whether Elasticsearch's `long` or `double` holds the number.
 fn fits(number: &[u8]) -> bool {
     /// An integer of so many characters is always in range.
     const SHORT: usize = 18;
-    let is_integer = !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    let is_integer = is_whole(number);
     if is_integer && number.len() <= SHORT {
         return true;
     }

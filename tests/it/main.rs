@@ -20,6 +20,7 @@ mod http;
 mod kubelet;
 mod logs;
 mod memory;
+mod messages;
 mod monitoring;
 mod node;
 mod online;

@@ -168,7 +168,9 @@ async fn what_is_under_way_is_sent_again_under_the_same_ids() {
     agent.until("a request that is never answered", async || fake.requests() >= 2).await;
     let patterns = "{ languages: [none], patterns: [{ name: step, start: \"^step\" }], timeout";
     reload(&agent, &plain.replace("{ timeout", patterns), SUCCESS).await;
-    agent.until("the same again", async || fake.model().conflicts >= 2).await;
+    // They are stored, though the first shift never heard of it: looked up, and not sent again.
+    let found = "skidder_lookups_total{result=\"found\"}";
+    agent.until("them to be found", async || agent.metric(found).await >= Some(2.0)).await;
     web.err("\tat com.example.Shop.order(Shop.java:12)");
     web.err("over");
     let trace = "java.lang.IllegalStateException: no order\n\tat com.example.Shop.order(Shop.java:12)";

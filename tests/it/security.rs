@@ -5,11 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::messages;
 use crate::support::agent::Agent;
 use crate::support::between::{Answers, Between};
 use crate::support::elasticsearch::{Elasticsearch, Options, SUPERUSER};
 use crate::support::http;
 use crate::support::node::Node;
+use crate::support::proxy::Proxy;
 
 const SHIPPED: &str = "skidder_events_total{result=\"shipped\"}";
 const DUPLICATE: &str = "skidder_events_total{result=\"duplicate\"}";
@@ -291,6 +293,8 @@ async fn is_set_up(server: &'static str, flat: &str) {
     let later = json!({ "range": { "@timestamp": { "gt": third } } });
     assert_eq!(cluster.search(&stream, &later).await.len(), 13, "later by nanoseconds than {third}");
 
+    messages::none_is_refused(&cluster).await;
+
     let path = "/_component_template/skidder-logs";
     let mut theirs = cluster.get(path).await.body["component_templates"][0]["component_template"].take();
     theirs["template"]["settings"]["index"]["refresh_interval"] = json!("30s");
@@ -410,5 +414,84 @@ async fn looking_up_needs_a_privilege_and_reading_is_none_of_it() {
         let search = http::client().get(format!("{}/{stream}/_search", cluster.url()));
         let answer = search.header("authorization", format!("ApiKey {encoded}")).send().await;
         assert_eq!(answer.expect("an answer").status().as_u16(), 403, "the agent's key cannot search");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_is_taken_from_the_environment() {
+    let secured = Elasticsearch::secured().await;
+    let plain = Elasticsearch::shared().await;
+    let [pair, _] = api_key(&secured).await;
+    for (cluster, variable, access, asked) in [
+        (&secured, "HTTPS_PROXY", format!("api_key: '{pair}'"), "CONNECT 127.0.0.1:"),
+        (&plain, "HTTP_PROXY", "compression: gzip".to_owned(), " http://127.0.0.1:"),
+    ] {
+        let proxy = Proxy::serve().await;
+        let (dataset, stream) = dataset(cluster, "proxy");
+        let node = wrote(20);
+        let mut agent = agent(&node, cluster, &dataset, &access, "");
+        agent = agent.with(variable, proxy.url());
+        agent.start().await;
+        agent.until_metric(SHIPPED, 20.0).await;
+        holds_each_line(cluster, &stream, 20).await;
+        let seen = proxy.asked();
+        assert!(!seen.is_empty() && seen.iter().all(|line| line.contains(asked)), "{seen:?}");
+        assert!(agent.term().await.success());
+
+        // Not for these.
+        let mut agent = agent.with("NO_PROXY", "127.0.0.1");
+        let mut web = node.pod("shop", "web-2", "web");
+        web.out("around it");
+        agent.start().await;
+        agent.until_metric(SHIPPED, 1.0).await;
+        assert_eq!(proxy.asked().len(), seen.len());
+    }
+}
+
+/// Whatever goes wrong with it, a secret is in no output.
+#[tokio::test]
+async fn a_secret_is_never_shown() {
+    use base64::Engine as _;
+    const SECRET: &str = "xyzzy-plugh-42";
+    let cluster = Elasticsearch::secured().await;
+    let (dataset, _) = dataset(&cluster, "secret");
+    let node = wrote(3);
+    let file = node.path().join("secret");
+    replace(&file, SECRET);
+    let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let forms = [SECRET.to_owned(), encoded(&format!("id:{SECRET}")), encoded(&format!("nobody:{SECRET}"))];
+    for access in [
+        format!("api_key: 'id:{SECRET}'"),
+        format!("api_key: '{}'", forms[1]),
+        format!("username: nobody, password: '{SECRET}'"),
+        format!("username: nobody, password_file: '{}'", file.display()),
+        "username: nobody, password: '${SECRET}'".to_owned(),
+    ] {
+        let mut agent = agent(&node, &cluster, &dataset, &access, "").with("SECRET", SECRET);
+        agent = agent.with("SKIDDER_LOG", "trace");
+        agent.start().await;
+        let refused = async || agent.status().await["not_ready"].to_string().contains("401");
+        agent.until("the credentials to be refused", refused).await;
+        let mut shown = Vec::new();
+        for path in ["/", "/status", "/metrics", "/readyz"] {
+            shown.push(agent.answer(path).await.expect("an answer").1);
+        }
+        for arguments in
+            [&["check"][..], &["check", "--json"], &["setup"], &["status", "--url", agent.address()]]
+        {
+            shown.push(agent.ask(arguments).await.1);
+        }
+        shown.push(agent.log());
+        let is_written = !access.contains("_file");
+        assert_eq!(shown.iter().any(|text| text.contains("***")), is_written, "where it stands it is masked");
+        for text in &shown {
+            assert!(forms.iter().all(|form| !text.contains(form)), "{access}: {text}");
+        }
+        // A configuration that is wrong beside it is quoted without it.
+        let text = agent.configuration().replace("batch:", "in_flight: none, batch:");
+        agent.configure(&text);
+        let (code, said) = agent.ask(&["check"]).await;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(forms.iter().all(|form| !said.contains(form)), "{access}: {said}");
     }
 }

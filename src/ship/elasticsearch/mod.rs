@@ -51,7 +51,7 @@ pub use dead_letters::{DeadLetter, Store, StoreError};
 pub use nodes::shown;
 pub use probe::{Cluster, ProbeError, clock, identify, missing_privileges, template_is_there};
 pub use replay::{ReplayError, Replayed, replay};
-pub use settings::{Access, Compression, Secret, SecretSource, Settings, Tls, cloud_url};
+pub use settings::{Access, Compression, Secret, SecretSource, Settings, Tls};
 pub use setup::{Done, SetupError, ensure};
 pub use state::{Health, HeldTarget, LastError, State, StateHandle};
 pub use template::console;

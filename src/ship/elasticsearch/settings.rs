@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use reqwest::Url;
 
 /// All that the output needs to know.
@@ -137,30 +135,6 @@ pub enum Compression {
     None,
 }
 
-/// The URL in an Elastic Cloud id (`name:base64 of host$elasticsearch$kibana`).
-///
-/// # Errors
-/// A sentence saying what is wrong with it.
-pub fn cloud_url(cloud_id: &str) -> Result<Url, String> {
-    let encoded = cloud_id.rsplit(':').next().unwrap_or_default();
-    let parts = STANDARD.decode(encoded).or_else(|_| URL_SAFE.decode(encoded)).ok();
-    let parts = parts.and_then(|bytes| String::from_utf8(bytes).ok());
-    let parts = parts.ok_or("the cloud id is not `name:base64`; copy it again from the cloud console")?;
-    let mut parts = parts.split('$');
-    let (Some(host), Some(id)) = (parts.next(), parts.next().filter(|id| !id.is_empty())) else {
-        return Err("the cloud id names no Elasticsearch; copy it again from the cloud console".into());
-    };
-    // Either of the two may bring its port: `host:9243$id` and `host$id:9243` were both given out.
-    let ((host, host_port), (id, id_port)) = (split_port(host), split_port(id));
-    let port = id_port.or(host_port).unwrap_or("443");
-    Url::parse(&format!("https://{id}.{host}:{port}"))
-        .map_err(|error| format!("the cloud id is wrong: {error}"))
-}
-
-fn split_port(host: &str) -> (&str, Option<&str>) {
-    host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,20 +147,5 @@ mod tests {
         settings.access = access;
         let shown = format!("{settings:?}");
         assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn cloud_ids() {
-        for (parts, expected) in [
-            ("eu.cloud.example$abc$def", Ok("https://abc.eu.cloud.example/")),
-            ("eu.cloud.example:9243$abc$def", Ok("https://abc.eu.cloud.example:9243/")),
-            ("eu.cloud.example$abc:9244$def", Ok("https://abc.eu.cloud.example:9244/")),
-            ("eu.cloud.example$$def", Err(())),
-            ("eu.cloud.example", Err(())),
-        ] {
-            let id = format!("logs:{}", STANDARD.encode(parts));
-            assert_eq!(cloud_url(&id).as_ref().map(Url::as_str).map_err(|_| ()), expected, "{parts}");
-        }
-        assert!(cloud_url("logs:???").is_err());
     }
 }

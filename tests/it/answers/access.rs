@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{batch, stream};
+use crate::support::authority::Authority;
 use crate::support::fake::{Behaviour, Fake, item_error};
 
 struct Output {
@@ -141,6 +142,50 @@ async fn its_own_authority_is_trusted_and_no_other() {
     let missing = Tls { ca_file: Some(folder.path().join("none.pem")), ..Tls::default() };
     let refused = Output::start(Settings { tls: missing, ..settings(&[&url]) });
     assert!(refused.running.await.unwrap().unwrap_err().to_string().contains("none.pem"));
+}
+
+#[tokio::test]
+async fn both_versions_of_tls_are_spoken() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    let authority = Authority::new();
+    fs::write(&ca_file, authority.pem()).unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let fake = Fake::new();
+        let url = fake.serve_as(&authority.issue(&["localhost"]), &[version], None).await;
+        let tls = Tls { ca_file: Some(ca_file.clone()), ..Tls::default() };
+        let mut output = Output::start(Settings { tls, setup: false, ..settings(&[&url]) });
+        assert_eq!(output.ship(batch(0, &stream("logs-a-default"), [1])).await, [Verdict::Shipped]);
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_read_again_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ca_file, cert_file, key_file] = ["ca", "cert", "key"].map(|name| folder.path().join(name));
+    let (ours, stranger) = (Authority::new(), Authority::new());
+    let certify = |authority: &Authority| {
+        let identity = authority.issue(&["skidder"]);
+        fs::write(&key_file, identity.key).unwrap();
+        fs::write(&cert_file, identity.certificate).unwrap();
+    };
+    fs::write(&ca_file, ours.pem()).unwrap();
+    certify(&stranger);
+    let fake = Fake::new();
+    let identity = ours.issue(&["localhost"]);
+    let url = fake.serve_as(&identity, rustls::DEFAULT_VERSIONS, Some(&ours.pem())).await;
+    let tls = Tls {
+        ca_file: Some(ca_file),
+        cert_file: Some(cert_file.clone()),
+        key_file: Some(key_file.clone()),
+        insecure_skip_verify: false,
+    };
+    let mut output = Output::start(Settings { tls, setup: false, ..settings(&[&url]) });
+    output.batches.send(batch(0, &stream("logs-a-default"), [1])).await.unwrap();
+    output.until(in_trouble).await;
+    assert_eq!(fake.requests(), 0);
+    certify(&ours);
+    assert_eq!(output.settled.recv().await.unwrap().verdicts, [Verdict::Shipped]);
 }
 
 #[tokio::test]

@@ -103,6 +103,35 @@ async fn agents_spread_out_after_an_outage() {
     assert!(*busiest < 60 && seconds.len() >= 8, "{seconds:?}");
 }
 
+/// Nor do they all at once ask for their template when they start together.
+#[tokio::test(start_paused = true)]
+async fn agents_spread_out_when_they_set_up() {
+    const JITTER: Duration = Duration::from_secs(1);
+    let fake = Fake::new();
+    let start = Instant::now();
+    let mut outputs = Vec::new();
+    for agent in 0..200 {
+        let settings = Settings { setup: true, setup_jitter: JITTER, ..settings() };
+        let output = Output::start(&fake, settings);
+        output.send(batch(0, &stream("logs-a-default"), [agent])).await;
+        outputs.push(output);
+    }
+    for output in outputs {
+        output.finish().await;
+    }
+    // The template comes before the first document, so when that came tells of both.
+    let mut tenths = BTreeMap::<u128, usize>::new();
+    for seen in &fake.model().seen {
+        let after = seen.at - start;
+        assert!(after <= JITTER, "{after:?}");
+        *tenths.entry(after.as_millis() / 100).or_default() += 1;
+    }
+    assert_eq!(tenths.values().sum::<usize>(), 200);
+    assert!(tenths.len() >= 9 && tenths.values().all(|count| *count < 50), "{tenths:?}");
+    let puts = fake.model().others.iter().filter(|request| request.starts_with("PUT")).count();
+    assert_eq!(puts, 2, "whoever comes later finds it there");
+}
+
 #[tokio::test(start_paused = true)]
 async fn dropped_it_breaks_off() {
     let fake = Fake::new();

@@ -145,7 +145,11 @@ impl Elasticsearch {
 
     /// Sends lines of a bulk request to a stream or an index.
     pub async fn bulk(&self, target: &str, lines: &[Value]) -> Answer {
-        let body = lines.iter().map(|line| format!("{line}\n")).collect();
+        self.bulk_text(target, lines.iter().map(|line| format!("{line}\n")).collect()).await
+    }
+
+    /// The same for lines as they are.
+    pub async fn bulk_text(&self, target: &str, body: String) -> Answer {
         self.send(Method::POST, &format!("/{target}/_bulk"), Some(body)).await
     }
 

@@ -16,11 +16,16 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, USER_AGENT};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use serde_json::{Value, json};
 use skidder::ship::elasticsearch::transport::{Answer, Body, Failure, Request, Transport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+
+use super::authority::Identity;
 
 /// What a bulk request meets.
 #[derive(Clone)]
@@ -183,14 +188,33 @@ impl Fake {
     pub async fn serve_tls(&self, ca_file: &Path) -> String {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(ca_file, own.cert.pem()).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let identity = Identity { certificate: own.cert.pem(), key: own.signing_key.serialize_pem() };
+        self.serve_as(&identity, rustls::DEFAULT_VERSIONS, None).await
+    }
+
+    /// Serves HTTPS with this certificate for `localhost`, in these versions of TLS, for clients whom `authority`
+    /// (PEM) has certified, where there is one.
+    pub async fn serve_as(
+        &self,
+        identity: &Identity,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        authority: Option<&str>,
+    ) -> String {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .unwrap();
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_protocol_versions(versions).unwrap();
+        let builder = match authority {
+            None => builder.with_no_client_auth(),
+            Some(pem) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+        let config = builder.with_single_cert(chain, key).unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

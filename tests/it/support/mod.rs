@@ -9,4 +9,5 @@ pub mod http;
 pub mod kubelet;
 pub mod node;
 pub mod promtool;
+pub mod proxy;
 pub mod wait;
