@@ -13,7 +13,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use skidder::event::{Batch, Item, SourceId, Target, TargetKind};
 use skidder::ship::elasticsearch::transport::{Answer, Failure, Request, Transport};
-use skidder::ship::elasticsearch::{Compression, Memory, Settings, StateHandle, parse, run_over};
+use skidder::ship::elasticsearch::{Compression, Settings, StateHandle, parse, run_over};
 use skidder::ship::gzip::Compressor;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -127,10 +127,8 @@ fn dispatching(criterion: &mut Criterion) {
                             send.send(batch).await.unwrap();
                         }
                         drop(send);
-                        let (memory, metrics, state) =
-                            (Memory::default(), Arc::default(), StateHandle::default());
-                        run_over(Arc::clone(&taker), settings, receive, settled, memory, metrics, state)
-                            .await;
+                        let (metrics, state) = (Arc::default(), StateHandle::default());
+                        run_over(Arc::clone(&taker), settings, receive, settled, metrics, state).await;
                         let mut count = 0;
                         while let Some(settled) = verdicts.recv().await {
                             count += settled.verdicts.len();

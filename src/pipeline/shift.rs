@@ -129,7 +129,8 @@ impl Shift {
             let output = async {
                 match elasticsearch {
                     Some(settings) => {
-                        Ok(elasticsearch::run(settings, to_output, settled, memory, metrics, shipped).await?)
+                        let settings = elasticsearch::Settings { memory, ..settings };
+                        Ok(elasticsearch::run(settings, to_output, settled, metrics, shipped).await?)
                     }
                     None => {
                         // Not tokio's own standard output: that has a thread between us and the pipe.

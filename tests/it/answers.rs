@@ -16,7 +16,7 @@ use serde_json::json;
 use skidder::event::{Batch, Item, Settled, SourceId, Target, TargetKind, Verdict};
 use skidder::observe::Metrics;
 use skidder::observe::metrics::ResultLabel;
-use skidder::ship::elasticsearch::{Memory, Settings, State, StateHandle, run_over};
+use skidder::ship::elasticsearch::{Settings, State, StateHandle, run_over};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -41,23 +41,12 @@ fn with_folder(folder: &Path) -> Settings {
 
 impl Output {
     fn start(fake: &Fake, settings: Settings) -> Self {
-        Self::remembering(fake, settings, Memory::default())
-    }
-
-    fn remembering(fake: &Fake, settings: Settings, memory: Memory) -> Self {
         let (batches, receive) = mpsc::channel(1_000);
         let (send, settled) = mpsc::unbounded_channel();
         let (state, metrics) = (StateHandle::default(), Arc::new(Metrics::default()));
         let transport = Arc::new(fake.clone());
-        let running = tokio::spawn(run_over(
-            transport,
-            settings,
-            receive,
-            send,
-            memory,
-            Arc::clone(&metrics),
-            state.clone(),
-        ));
+        let running =
+            tokio::spawn(run_over(transport, settings, receive, send, Arc::clone(&metrics), state.clone()));
         Self { batches, settled, state, metrics, running }
     }
 

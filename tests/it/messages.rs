@@ -13,7 +13,7 @@ use skidder::event::{
     Batch, End, Event, Flags, Item, Origin, Position, SourceId, Span, Stream, Target, TargetKind, Verdict,
 };
 use skidder::observe::Metrics;
-use skidder::ship::elasticsearch::{Memory, Settings, StateHandle, run};
+use skidder::ship::elasticsearch::{Settings, StateHandle, run};
 use tokio::sync::mpsc;
 
 use crate::support::elasticsearch::Elasticsearch;
@@ -102,8 +102,8 @@ async fn ship(cluster: &Elasticsearch, mode: JsonMode, theme: &str) -> String {
     send.send(batch).await.expect("room for one");
     drop(send);
     let settings = Settings::new(vec![cluster.url().parse().expect("a URL")]);
-    let (memory, metrics, state) = (Memory::default(), Arc::new(Metrics::default()), StateHandle::default());
-    run(settings, receive, settled, memory, metrics, state).await.expect("no certificates are needed");
+    let (metrics, state) = (Arc::new(Metrics::default()), StateHandle::default());
+    run(settings, receive, settled, metrics, state).await.expect("no certificates are needed");
     let settled = verdicts.recv().await.expect("the batch");
     assert_eq!(settled.verdicts, vec![Verdict::Shipped; count], "{theme}");
     target.name.clone()

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use self::lookups::{Asked, Resolved};
 use self::replies::Judged;
-use super::backing::{Backing, Memory};
+use super::backing::Backing;
 use super::backoff::{BUSY, FLOODED, Gate, wait};
 use super::bulk::{self, Outcome, Sent};
 use super::dead_letters::{DeadLetter, Store};
@@ -90,7 +90,6 @@ impl<T: Transport> Dispatch<T> {
         transport: Arc<T>,
         settings: Settings,
         settled: mpsc::UnboundedSender<Settled>,
-        memory: Memory,
         metrics: Arc<Metrics>,
         state: StateHandle,
     ) -> Self {
@@ -99,6 +98,7 @@ impl<T: Transport> Dispatch<T> {
             store: settings.data_dir.as_deref().map(|folder| Store::new(folder, settings.dead_letter_bytes)),
             concurrency: Concurrency::new(settings.in_flight),
             journal: Journal::new(state),
+            backing: Backing::new(settings.memory.clone()),
             transport,
             settings,
             settled,
@@ -110,7 +110,6 @@ impl<T: Transport> Dispatch<T> {
             sending: 0,
             lanes: HashMap::new(),
             templates: Templates::default(),
-            backing: Backing::new(memory),
             gate: Gate::default(),
             denied: false,
             limit: BodyLimit::default(),

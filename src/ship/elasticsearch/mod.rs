@@ -71,13 +71,12 @@ pub async fn run(
     settings: Settings,
     batches: mpsc::Receiver<Batch>,
     settled: mpsc::UnboundedSender<Settled>,
-    memory: Memory,
     metrics: Arc<Metrics>,
     state: StateHandle,
 ) -> Result<(), ClientError> {
     let client = Arc::new(Client::new(&settings, state.clone())?);
     tokio::select! {
-        () = run_over(Arc::clone(&client), settings, batches, settled, memory, metrics, state) => Ok(()),
+        () = run_over(Arc::clone(&client), settings, batches, settled, metrics, state) => Ok(()),
         never = client.watch_nodes() => match never {},
     }
 }
@@ -88,9 +87,8 @@ pub async fn run_over<T: transport::Transport>(
     settings: Settings,
     batches: mpsc::Receiver<Batch>,
     settled: mpsc::UnboundedSender<Settled>,
-    memory: Memory,
     metrics: Arc<Metrics>,
     state: StateHandle,
 ) {
-    dispatch::Dispatch::new(transport, settings, settled, memory, metrics, state).run(batches).await;
+    dispatch::Dispatch::new(transport, settings, settled, metrics, state).run(batches).await;
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::backing::Memory;
 use super::client::ClientError;
 use super::dead_letters::{Store, StoreError};
 use super::settings::Settings;
@@ -68,8 +67,7 @@ pub async fn replay(
         }
         drop(send);
         let (settled, mut verdicts) = mpsc::unbounded_channel();
-        let (memory, metrics) = (Memory::default(), Arc::clone(&metrics));
-        super::run(settings.clone(), receive, settled, memory, metrics, state.clone()).await?;
+        super::run(settings.clone(), receive, settled, Arc::clone(&metrics), state.clone()).await?;
         while let Some(settled) = verdicts.recv().await {
             for verdict in settled.verdicts {
                 *match verdict {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::backing::Memory;
+
 /// All that the output needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -39,6 +41,8 @@ pub struct Settings {
     /// How many bytes of bodies may wait for targets that may not be written to; above it the state says so
     /// (see [`super::State::is_full`]) and the reader stops reading for them.
     pub held_bytes: usize,
+    /// What an earlier run left behind, and where what is learned is kept.
+    pub memory: Memory,
     /// Added to `User-Agent: skidder/<version>`, such as the node's name; empty for none.
     pub agent: String,
 }
@@ -60,6 +64,7 @@ impl Settings {
             data_dir: None,
             dead_letter_bytes: 256 << 20,
             held_bytes: 8 << 20,
+            memory: Memory::default(),
             agent: String::new(),
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use skidder::event::{Batch, Settled, Verdict};
 use skidder::observe::Metrics;
 use skidder::ship::elasticsearch::{
-    Access, ClientError, Health, Memory, Replayed, Secret, SecretSource, Settings, State, StateHandle, Tls,
-    replay, run,
+    Access, ClientError, Health, Replayed, Secret, SecretSource, Settings, State, StateHandle, Tls, replay,
+    run,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -34,14 +34,7 @@ impl Output {
         let (batches, receive) = mpsc::channel(100);
         let (send, settled) = mpsc::unbounded_channel();
         let state = StateHandle::default();
-        let running = tokio::spawn(run(
-            settings,
-            receive,
-            send,
-            Memory::default(),
-            Arc::new(Metrics::default()),
-            state.clone(),
-        ));
+        let running = tokio::spawn(run(settings, receive, send, Arc::new(Metrics::default()), state.clone()));
         Self { batches, settled, state, running }
     }
 

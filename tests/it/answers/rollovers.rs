@@ -33,6 +33,10 @@ fn memory(indices: &[&str]) -> (Memory, Arc<Mutex<Vec<Record>>>) {
     (Memory { streams, keep: Arc::new(keep) }, kept)
 }
 
+fn with(memory: Memory) -> Settings {
+    Settings { memory, ..settings() }
+}
+
 fn record(indices: &[&str]) -> Record {
     Record::Stream { name: STREAM.into(), indices: indices.iter().map(|&index| index.into()).collect() }
 }
@@ -74,7 +78,7 @@ async fn a_rollover_between_a_lost_answer_and_its_retry() {
 async fn only_what_is_not_there_is_created_after_a_restart() {
     let fake = Fake::new();
     let (known, kept) = memory(&[STREAM]);
-    let before = Output::remembering(&fake, settings(), Memory { streams: BTreeMap::new(), ..known.clone() });
+    let before = Output::start(&fake, with(Memory { streams: BTreeMap::new(), ..known.clone() }));
     before.send(batch(0, &stream(STREAM), 0..6)).await;
     before.finish().await;
     // Nobody was there before the first: kept before it was sent, and its index once it was named.
@@ -83,7 +87,7 @@ async fn only_what_is_not_there_is_created_after_a_restart() {
 
     fake.roll_over(STREAM);
     fake.roll_over(STREAM);
-    let mut after = Output::remembering(&fake, settings(), known);
+    let mut after = Output::start(&fake, with(known));
     after.send(sent_before(batch(0, &stream(STREAM), 0..10))).await;
     let (_, verdicts) = after.next().await;
     assert_eq!(verdicts[..6], [Verdict::Duplicate; 6]);
@@ -100,7 +104,7 @@ async fn only_what_is_not_there_is_created_after_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn without_the_privilege_it_is_sent_again_and_counted() {
     let fake = Fake::new();
-    let mut output = Output::remembering(&fake, settings(), memory(&[STREAM]).0);
+    let mut output = Output::start(&fake, with(memory(&[STREAM]).0));
     fake.model().refuse_lookups = Some(403);
     output.send(sent_before(batch(0, &stream(STREAM), 0..10))).await;
     assert_eq!(output.next().await.1, [Verdict::Shipped; 10]);
@@ -131,8 +135,8 @@ async fn a_cluster_in_trouble_is_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn without_ids_nothing_is_asked() {
     let fake = Fake::new();
-    let settings = Settings { document_ids: false, ..settings() };
-    let mut output = Output::remembering(&fake, settings, memory(&[STREAM]).0);
+    let settings = Settings { document_ids: false, ..with(memory(&[STREAM]).0) };
+    let mut output = Output::start(&fake, settings);
     output.send(sent_before(batch(0, &stream(STREAM), 0..10))).await;
     assert_eq!(output.next().await.1, [Verdict::Shipped; 10]);
     assert!(fake.model().others.iter().all(|request| request == "GET /"), "{:?}", fake.model().others);

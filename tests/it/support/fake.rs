@@ -257,7 +257,7 @@ impl Fake {
             return Ok(response(answer.status, &[], Scripted::Whole(Some(answer.body))));
         }
         let body = if gzip { unzip(&body) } else { body.to_vec() };
-        let behaviour = self.model().bulk(seen(path, authorization, agent, &body));
+        let behaviour = self.model().bulk(&seen(path, authorization, agent, &body));
         Ok(match behaviour {
             Done::Answer(status, headers, body) => {
                 response(status, &headers, Scripted::Whole(Some(body.into())))
@@ -284,7 +284,7 @@ impl Transport for Fake {
             return Ok(self.model().other(request.method.as_str(), &request.path, &body));
         };
         let body = if *gzip { unzip(bytes) } else { bytes.to_vec() };
-        let done = self.model().bulk(seen(request.path, String::new(), String::new(), &body));
+        let done = self.model().bulk(&seen(request.path, String::new(), String::new(), &body));
         match done {
             Done::Answer(status, headers, body) => {
                 let retry_after = headers.iter().find(|(name, _)| *name == "retry-after");
@@ -329,13 +329,13 @@ impl Model {
         std::iter::once(stream.to_owned()).chain(younger).collect()
     }
 
-    fn bulk(&mut self, seen: Seen) -> Done {
+    fn bulk(&mut self, seen: &Seen) -> Done {
         let mut rule = self.rule.take();
-        let behaviour = self.script.pop_front().or_else(|| rule.as_mut().map(|rule| rule(&seen)));
+        let behaviour = self.script.pop_front().or_else(|| rule.as_mut().map(|rule| rule(seen)));
         self.rule = rule;
         let behaviour = behaviour.unwrap_or(Behaviour::Accept);
         self.seen.push(seen.clone());
-        self.meet(behaviour, &seen)
+        self.meet(behaviour, seen)
     }
 
     fn meet(&mut self, behaviour: Behaviour, seen: &Seen) -> Done {
