@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench rooms smoke torture check deny cargo compiler promtool
+.PHONY: help demo test bench rooms smoke torture check deny cargo compiler promtool valgrind
 
 # Where rustup puts it, for shells that have not been opened anew since.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -22,7 +22,7 @@ demo: cargo compiler ## builds, then shows a node's logs as they would be shippe
 	@printf '\n%s\n' 'The same into an Elasticsearch:'
 	@sed -n 's/^#   /    /p' config/demo.yaml
 
-test: cargo compiler promtool ## runs all tests, with a real Elasticsearch on this machine
+test: cargo compiler promtool valgrind ## runs all tests, with a real Elasticsearch on this machine
 	@[[ -n "$${SKIDDER_TEST_ELASTICSEARCH:-}" ]] || for server in $(SERVERS); do tests/elasticsearch/fetch $$server >/dev/null; done
 	@cargo test --no-fail-fast
 
@@ -68,3 +68,10 @@ promtool:
 	    if [[ $$(id -u) == 0 ]] && command -v apt-get >/dev/null; then \
 	        apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends prometheus; \
 	    else echo 'missing: promtool (Debian: apt-get install prometheus)' >&2; exit 1; fi; }
+
+# It counts the instructions that an event takes.
+valgrind:
+	@command -v valgrind >/dev/null || { \
+	    if [[ $$(id -u) == 0 ]] && command -v apt-get >/dev/null; then \
+	        apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends valgrind; \
+	    else echo 'missing: valgrind (Debian: apt-get install valgrind)' >&2; exit 1; fi; }

@@ -17,6 +17,7 @@ mod docs;
 mod elasticsearch;
 mod fixtures;
 mod http;
+mod instructions;
 mod kubelet;
 mod logs;
 mod memory;
