@@ -24,7 +24,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 const UNLINKED: Duration = Duration::from_secs(30);
 
 /// How many finished generations are remembered, so that their files are not taken for new ones.
-const FINISHED: usize = 16;
+pub(super) const FINISHED: usize = 16;
 
 /// Bytes that are gone before they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

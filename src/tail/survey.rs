@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::chain::{Chain, Finished, Loss};
+use super::chain::{Chain, FINISHED, Finished, Loss};
 use super::generation::{Generation, Name, State};
 use super::identity::{self, Head, Naming, first_bytes, mint, name_from_first_line};
 use super::place::{Anchor, Place};
@@ -51,7 +51,7 @@ impl Chain {
         let mut unopened = Vec::new();
         let mut fresh = VecDeque::new();
         // From the youngest back to the first that is known: all before that one are known too.
-        for file in files.iter().rev() {
+        for (index, file) in files.iter().enumerate().rev() {
             if self.holds_inode(file.device, file.inode) {
                 break;
             }
@@ -59,6 +59,7 @@ impl Chain {
                 Ok(Opened::Known) => break,
                 Ok(Opened::Resumed(generation)) => {
                     fresh.push_front(generation);
+                    self.settle(&files[..index]);
                     break;
                 }
                 Ok(Opened::New(generation)) => fresh.push_front(generation),
@@ -81,6 +82,18 @@ impl Chain {
         }
         self.settle_states(now);
         Ok(unopened)
+    }
+
+    /// What is older than where reading resumes was delivered by a former run: it must not be taken for new when what
+    /// is read now is truncated or unlinked.
+    fn settle(&mut self, older: &[GenerationFile]) {
+        for listed in &older[older.len().saturating_sub(FINISHED)..] {
+            // What cannot be read now is not taken for anything.
+            if let Ok(done) = Found::look(listed).and_then(|found| found.finished(self.naming, &self.source))
+            {
+                self.finished.push_back(done);
+            }
+        }
     }
 
     /// Held files keep their inode whatever they are called.
@@ -120,13 +133,7 @@ impl Chain {
 
     /// Opens a file and finds out what it is.
     fn open(&self, listed: &GenerationFile) -> io::Result<Opened> {
-        let file = File::open(&listed.path)?;
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
-        }
-        let first = first_bytes(&file, listed.packed)?;
-        let found = Found { file, device: meta.dev(), inode: meta.ino(), size: meta.size(), first, listed };
+        let found = Found::look(listed)?;
         let name = match self.naming {
             Naming::FirstLine => found.name_by_first_line(&self.source),
             Naming::Mark => self.known_by_head(&found),
@@ -240,7 +247,33 @@ struct Found<'a> {
     listed: &'a GenerationFile,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    fn look(listed: &'a GenerationFile) -> io::Result<Self> {
+        let file = File::open(&listed.path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
+        let first = first_bytes(&file, listed.packed)?;
+        Ok(Self { file, device: meta.dev(), inode: meta.ino(), size: meta.size(), first, listed })
+    }
+
+    /// This file as one that was read to its end.
+    fn finished(&self, naming: Naming, source: &SourceKey) -> io::Result<Finished> {
+        let by_first_line = match naming {
+            Naming::FirstLine => self.name_by_first_line(source),
+            Naming::Mark => None,
+        };
+        let name = match by_first_line {
+            Some(name) => name,
+            // The mark that it had is forgotten; it is known by its content.
+            None => Name { key: mint()?, head: Head::of(&self.first) },
+        };
+        let end = self.size;
+        let anchor = if self.listed.packed { Anchor::NONE } else { Anchor::read(&self.file, end)? };
+        Ok(Finished { name, end, anchor })
+    }
+
     fn name_by_first_line(&self, source: &SourceKey) -> Option<Name> {
         let key = name_from_first_line(source, &self.first)?;
         Some(Name { key, head: Head::of(&self.first) })

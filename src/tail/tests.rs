@@ -240,6 +240,30 @@ fn a_truncation_without_a_copy_is_counted() {
 }
 
 #[test]
+fn a_truncation_brings_nothing_again_that_was_delivered_by_a_former_run() {
+    for gone in ["truncated", "unlinked"] {
+        let mut log = Log::new(Naming::Mark);
+        log.write("0.log", &cri(0, 10));
+        assert_eq!(numbers(&log.lines()), range(0, 10));
+        log.rename("0.log", "0.log.1");
+        log.write("0.log", &cri(10, 20));
+        log.lines();
+        assert_eq!(numbers(&log.later(2).lines()), range(10, 20));
+        let mut log = log.restart();
+        assert_eq!(log.lines().len(), 0);
+        if gone == "truncated" {
+            File::create(log.path("0.log")).unwrap();
+        } else {
+            fs::remove_file(log.path("0.log")).unwrap();
+            assert_eq!(log.later(31).lines().len(), 0, "{gone}");
+            assert_eq!(log.later(31).lines().len(), 0, "{gone}");
+        }
+        log.write("0.log", &cri(20, 22));
+        assert_eq!(numbers(&log.lines()), [20, 21], "{gone}");
+    }
+}
+
+#[test]
 fn two_plain_files_that_begin_alike_have_names_of_their_own() {
     let mut names: Vec<GenerationKey> = Vec::new();
     for _ in 0..2 {
