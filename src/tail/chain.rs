@@ -156,6 +156,7 @@ impl Chain {
             packed: true,
             place: Place::stream(input),
             first_line: Vec::new(),
+            start: 0,
             offset: 0,
             anchor: Anchor::NONE,
             long: None,

@@ -62,6 +62,8 @@ pub struct Generation {
     pub place: Place,
     /// Its first line, where reading did not begin with it.
     pub first_line: Vec<u8>,
+    /// From where it is to be read while nothing of it is acknowledged.
+    pub start: u64,
     /// The next byte to read.
     pub offset: u64,
     /// The bytes before `offset`.
@@ -174,7 +176,7 @@ impl Generation {
             head: name.head.hash,
             device: self.device,
             inode: self.inode,
-            start: self.offset,
+            start: self.start,
         }
     }
 
@@ -260,6 +262,7 @@ mod tests {
             packed: false,
             place: Place::Plain(file.reopen().unwrap()),
             first_line: Vec::new(),
+            start: 0,
             offset: 0,
             anchor: Anchor::NONE,
             long: None,

@@ -328,6 +328,7 @@ impl<'a> Found<'a> {
             packed: self.listed.packed,
             place,
             first_line,
+            start: offset,
             offset,
             anchor,
             long: None,
@@ -376,6 +377,6 @@ fn start_at_end(generation: &mut Generation) {
     }
     let offset = memchr::memrchr(b'\n', &tail).map_or(from, |newline| from + newline as u64 + 1);
     if let Ok(anchor) = Anchor::read(file, offset) {
-        (generation.offset, generation.anchor) = (offset, anchor);
+        (generation.start, generation.offset, generation.anchor) = (offset, offset, anchor);
     }
 }

@@ -264,6 +264,28 @@ fn a_truncation_brings_nothing_again_that_was_delivered_by_a_former_run() {
 }
 
 #[test]
+fn a_plain_file_of_which_nothing_is_acknowledged_is_read_from_its_start_again() {
+    let mut log = Log::new(Naming::Mark);
+    log.write("0.log", &cri(0, 5));
+    log.lines();
+    let acknowledged = log.chain.position().unwrap();
+    let (key, offset, anchor) = log.chain.durable(acknowledged).unwrap();
+    log.rename("0.log", "0.log.1");
+    log.write("0.log", &cri(5, 6));
+    log.lines();
+    log.write("0.log", &cri(6, 7));
+    assert_eq!(numbers(&log.later(2).lines()), range(5, 7));
+    // It is told better by now, but nothing of it is acknowledged.
+    log.chain.lengthen_head();
+    log.survey();
+    let reached = Some(Reached { key, offset, anchor });
+    let resume = Resume { known: log.known, reached, start_at: StartAt::Beginning };
+    let mut log = Log::resuming(log.folder, Naming::Mark, resume);
+    log.lines();
+    assert_eq!(numbers(&log.later(2).lines()), range(5, 7));
+}
+
+#[test]
 fn two_plain_files_that_begin_alike_have_names_of_their_own() {
     let mut names: Vec<GenerationKey> = Vec::new();
     for _ in 0..2 {
