@@ -78,6 +78,10 @@ pub(super) struct Finished {
     pub(super) end: u64,
     /// Its last bytes.
     pub(super) anchor: Anchor,
+    /// Where it lay.
+    pub(super) device: u64,
+    /// Where it lay.
+    pub(super) inode: u64,
 }
 
 /// The names of a log's generations by their ordinals.
@@ -373,6 +377,13 @@ impl Chain {
         self.generations.push_back(generation);
     }
 
+    /// Takes the youngest generation out, of which nothing was read; [`Chain::append`] puts it back.
+    pub(super) fn take_youngest(&mut self) -> Option<Generation> {
+        let youngest = self.generations.pop_back()?;
+        self.keys.0.retain(|(ordinal, _)| *ordinal != youngest.ordinal);
+        Some(youngest)
+    }
+
     /// A name for a generation, from what it holds by now. Returns whether it has one.
     pub(super) fn name(&mut self, index: usize) -> io::Result<bool> {
         let Some(generation) = self.generations.get_mut(index) else { return Ok(false) };
@@ -420,7 +431,8 @@ impl Chain {
         let Some(front) = self.generations.pop_front() else { return };
         let Some(name) = front.name else { return };
         self.last = Some((Position { generation: front.ordinal, offset: front.offset }, name.key));
-        self.finished.push_back(Finished { name, end: front.offset, anchor: front.anchor });
+        let Generation { device, inode, anchor, offset: end, .. } = front;
+        self.finished.push_back(Finished { name, end, anchor, device, inode });
         if self.finished.len() > FINISHED {
             self.finished.pop_front();
         }

@@ -190,6 +190,9 @@ impl Generation {
             Filled::Truncated => return Ok(Got::Truncated),
         };
         let bytes = &buffer[from..to];
+        if self.offset == 0 && self.has_another_head(bytes) {
+            return Ok(Got::Truncated);
+        }
         if self.long.is_some() {
             return Ok(self.read_long(bytes, max_line, at_end, last));
         }
@@ -207,6 +210,16 @@ impl Generation {
         let start = Position { generation: self.ordinal, offset: self.offset };
         self.advance(bytes, whole);
         Ok(Got::Lines(Lines::new(&bytes[..whole], start, max_line)))
+    }
+
+    /// At its first byte, where there is nothing before it to be compared: whether a plain file begins otherwise than
+    /// when it got its name.
+    fn has_another_head(&self, bytes: &[u8]) -> bool {
+        let begins = |name: Name| bytes.len() < name.head.len as usize || !name.head.begins(bytes);
+        !self.packed
+            && matches!(self.place, Place::Plain(_))
+            && self.long.is_none()
+            && self.name.is_some_and(begins)
     }
 
     fn advance(&mut self, bytes: &[u8], count: usize) {

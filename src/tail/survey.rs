@@ -46,12 +46,18 @@ impl Chain {
     /// [`Changed`] when the folder is not as it was listed: nothing new was taken in.
     pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
         self.follow_renames(files);
+        let blank = self.blank_youngest();
         self.name_held();
         self.recover_truncated(files)?;
         let mut unopened = Vec::new();
         let mut fresh = VecDeque::new();
+        let mut younger_than_blank = None;
         // From the youngest back to the first that is known: all before that one are known too.
         for (index, file) in files.iter().enumerate().rev() {
+            if blank == Some((file.device, file.inode)) {
+                younger_than_blank = Some(fresh.len());
+                continue;
+            }
             if self.holds_inode(file.device, file.inode) {
                 break;
             }
@@ -74,6 +80,12 @@ impl Chain {
         let unreadable = unopened.iter().map(|file| Loss { bytes: file.size, reason: "unreadable" });
         self.losses.extend(unreadable);
         self.end_resuming(&mut fresh);
+        if let Some(younger) = younger_than_blank
+            && fresh.len() > younger
+            && let Some(blank) = self.take_youngest()
+        {
+            fresh.insert(fresh.len() - younger, blank);
+        }
         for generation in fresh {
             if let Some(name) = generation.name {
                 self.records.push(generation.record(&self.source, name));
@@ -94,6 +106,14 @@ impl Chain {
                 self.finished.push_back(done);
             }
         }
+    }
+
+    /// A plain file that was empty when it was last looked at may have been filled and truncated since, so there may be
+    /// a copy of what it held; nothing else tells.
+    fn blank_youngest(&self) -> Option<(u64, u64)> {
+        let youngest = self.generations.back()?;
+        let blank = self.naming == Naming::Mark && youngest.name.is_none() && !youngest.packed;
+        blank.then_some((youngest.device, youngest.inode))
     }
 
     /// Held files keep their inode whatever they are called.
@@ -271,7 +291,7 @@ impl<'a> Found<'a> {
         };
         let end = self.size;
         let anchor = if self.listed.packed { Anchor::NONE } else { Anchor::read(&self.file, end)? };
-        Ok(Finished { name, end, anchor })
+        Ok(Finished { name, end, anchor, device: self.device, inode: self.inode })
     }
 
     fn name_by_first_line(&self, source: &SourceKey) -> Option<Name> {
@@ -298,7 +318,13 @@ impl<'a> Found<'a> {
     /// Whether this file is one that was read to its end, and nothing was added.
     fn is_still(&self, done: &Finished) -> bool {
         let same_end = || self.size == done.end && done.anchor.stands_in(&self.file, done.end);
-        done.end > 0 && done.name.head.begins(&self.first) && (self.listed.packed || same_end())
+        // What its writer still appended was not waited for.
+        let same_file = || (self.device, self.inode) == (done.device, done.inode) && self.size >= done.end;
+        done.end > 0
+            && done.name.head.begins(&self.first)
+            && (self.listed.packed
+                || same_end()
+                || same_file() && done.anchor.stands_in(&self.file, done.end))
     }
 
     fn opened(mut self, name: Option<Name>, offset: u64) -> io::Result<Generation> {

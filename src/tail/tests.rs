@@ -286,6 +286,47 @@ fn a_plain_file_of_which_nothing_is_acknowledged_is_read_from_its_start_again() 
 }
 
 #[test]
+fn a_plain_file_that_is_truncated_before_it_was_read_is_found_in_its_copy() {
+    for seen in ["", "line 5\n"] {
+        let mut log = Log::new(Naming::Mark);
+        log.write("0.log", &cri(0, 5));
+        log.lines();
+        log.rename("0.log", "0.log.1");
+        log.write("0.log", seen);
+        log.survey();
+        log.write("0.log", "line 6\n");
+        log.rename("0.log.1", "0.log.2");
+        fs::copy(log.path("0.log"), log.path("0.log.1")).unwrap();
+        File::create(log.path("0.log")).unwrap();
+        log.write("0.log", "line 7\nline 8\nline 9\n");
+        let mut read = log.lines();
+        for _ in 0..3 {
+            read.extend(log.later(2).lines());
+        }
+        let expected = if seen.is_empty() { range(6, 10) } else { range(5, 10) };
+        assert_eq!(numbers(&read), expected, "seen as {seen:?}");
+        assert_eq!(log.chain.take_losses(), []);
+        let mut log = log.restart();
+        assert!(log.lines().is_empty());
+    }
+}
+
+#[test]
+fn a_late_line_in_a_rotated_file_does_not_bring_it_all_again() {
+    let mut log = Log::new(Naming::Mark);
+    log.write("0.log", &cri(0, 5));
+    log.lines();
+    log.rename("0.log", "0.log.1");
+    log.write("0.log", "");
+    log.lines();
+    assert!(log.later(2).lines().is_empty());
+    log.write("0.log.1", &cri(5, 6));
+    assert!(log.later(2).lines().is_empty(), "it was closed a second after its successor came");
+    log.write("0.log", &cri(6, 8));
+    assert_eq!(numbers(&log.later(2).lines()), range(6, 8));
+}
+
+#[test]
 fn two_plain_files_that_begin_alike_have_names_of_their_own() {
     let mut names: Vec<GenerationKey> = Vec::new();
     for _ in 0..2 {
