@@ -39,7 +39,7 @@ smoke: cargo compiler ## runs each measurement once, to see that it runs
 	@cargo test --quiet --benches
 
 torture: cargo compiler ## kills, rotates and refuses at random: make torture SECONDS=600
-	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --test it torture -- --nocapture
+	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --test it -- torture:: model:: --nocapture
 
 check: cargo compiler ## format, lints, documentation, licences
 	@cargo fmt --check

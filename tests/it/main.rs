@@ -23,6 +23,7 @@ mod logs;
 mod memory;
 mod messages;
 mod monitoring;
+mod model;
 mod node;
 mod online;
 mod own;

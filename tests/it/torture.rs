@@ -148,7 +148,8 @@ fn assert_once(fake: &Fake, expected: &[String], seed: u64) {
     );
 }
 
-fn number(variable: &str, default: u64) -> u64 {
+/// A number from the environment.
+pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

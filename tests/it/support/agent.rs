@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use reqwest::Client;
@@ -231,6 +232,20 @@ impl Agent {
         let sums = self.at_rest(0).await;
         assert!(self.term().await.success(), "{}", self.log());
         sums
+    }
+
+    /// Whether the process has this file open.
+    pub fn has_open(&self, path: &Path) -> bool {
+        let Some(process) = &self.process else { return false };
+        let Ok(wanted) = fs::metadata(path) else { return false };
+        let Ok(open) = fs::read_dir(format!("/proc/{}/fd", process.id())) else { return false };
+        let same = |meta: fs::Metadata| (meta.dev(), meta.ino()) == (wanted.dev(), wanted.ino());
+        open.flatten().any(|entry| fs::metadata(entry.path()).is_ok_and(same))
+    }
+
+    /// Whether a process runs.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
     }
 
     /// Waits until it is ready.

@@ -107,6 +107,7 @@ type Rule = Box<dyn FnMut(&Seen) -> Behaviour + Send>;
 pub struct Model {
     script: VecDeque<Behaviour>,
     rule: Option<Rule>,
+    refused: Option<ItemFault>,
     /// All bulk requests, in order.
     pub seen: Vec<Seen>,
     /// Documents by index and id; a data stream's first index is called as itself.
@@ -148,6 +149,11 @@ impl Fake {
     /// Decides about each bulk request that finds no script.
     pub fn rule(&self, rule: impl FnMut(&Seen) -> Behaviour + Send + 'static) {
         self.model().rule = Some(Box::new(rule));
+    }
+
+    /// Whatever the script says, a document for which this gives a status and an error is not stored.
+    pub fn refuse(&self, fault: impl Fn(usize, &Value) -> Option<(u16, Value)> + Send + Sync + 'static) {
+        self.model().refused = Some(Arc::new(fault));
     }
 
     /// The documents stored in an index or data stream.
@@ -383,9 +389,11 @@ impl Model {
     fn store(&mut self, seen: &Seen, fault: impl Fn(usize, &Value) -> Option<(u16, Value)>) -> String {
         let mut errors = false;
         let mut items = Vec::new();
+        let refused = self.refused.clone();
         let target = self.backing(seen.target()).pop().unwrap();
         for (index, (action, document)) in seen.lines.iter().enumerate() {
-            let (status, error) = match fault(index, document) {
+            let refused = refused.as_ref().and_then(|refused| refused(index, document));
+            let (status, error) = match refused.or_else(|| fault(index, document)) {
                 Some((status, error)) => (status, Some(error)),
                 None => self.create(&target, action, document),
             };

@@ -75,19 +75,19 @@ impl Container {
 
     /// A whole line.
     pub fn line(&mut self, stream: Stream, text: impl AsRef<[u8]>) {
-        let line = self.render(stream, "F", text.as_ref());
+        let line = self.render(stream, false, text.as_ref());
         self.raw(&line);
     }
 
     /// A part of a line; the next [`Container::part`] or [`Container::line`] of the stream goes on with it.
     pub fn part(&mut self, stream: Stream, text: impl AsRef<[u8]>) {
-        let line = self.render(stream, "P", text.as_ref());
+        let line = self.render(stream, true, text.as_ref());
         self.raw(&line);
     }
 
     /// The first half of a line's bytes, as a reader may catch them.
     pub fn half(&mut self, stream: Stream, text: impl AsRef<[u8]>) -> Half {
-        let mut line = self.render(stream, "F", text.as_ref());
+        let mut line = self.render(stream, false, text.as_ref());
         let rest = line.split_off(line.len() / 2);
         self.raw(&line);
         Half(rest)
@@ -182,7 +182,9 @@ impl Container {
         fs::remove_dir_all(self.folder.parent().expect("folder of the pod")).expect("folder of the pod");
     }
 
-    fn render(&self, stream: Stream, tag: &str, text: &[u8]) -> Vec<u8> {
+    /// A line, or a part of one, as the runtime writes it just now.
+    pub fn render(&self, stream: Stream, partial: bool, text: &[u8]) -> Vec<u8> {
+        let tag = if partial { "P" } else { "F" };
         let mut line = format!("{} {} {tag} ", self.clock.stamp(), stream.name()).into_bytes();
         line.extend_from_slice(text);
         line.push(b'\n');
@@ -194,7 +196,7 @@ impl Container {
     }
 
     /// The rotated files of this instance, the oldest first.
-    fn rotated(&self) -> Vec<PathBuf> {
+    pub fn rotated(&self) -> Vec<PathBuf> {
         let live = self.path();
         let mut paths = self.paths();
         paths.retain(|path| instance(path) == self.instance && *path != live);

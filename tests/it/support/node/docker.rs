@@ -70,14 +70,24 @@ impl DockerContainer {
     }
 
     fn write(&mut self, stream: Stream, log: &str) {
+        self.raw(&self.render(stream, log));
+    }
+
+    /// Bytes as they are.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.written.write(&self.live, bytes);
+    }
+
+    /// What the program wrote, with its newline or without, as Docker writes it just now.
+    pub fn render(&self, stream: Stream, log: &str) -> Vec<u8> {
         // Docker's order of keys, which serde_json's own would not keep.
-        let line = format!(
+        format!(
             "{{\"log\":{},\"stream\":\"{}\",\"time\":\"{}\"}}\n",
             json!(log),
             stream.name(),
             self.clock.stamp()
-        );
-        self.written.write(&self.live, line.as_bytes());
+        )
+        .into_bytes()
     }
 }
 
