@@ -24,6 +24,7 @@ mod memory;
 mod messages;
 mod monitoring;
 mod model;
+mod monitoring;
 mod node;
 mod online;
 mod own;

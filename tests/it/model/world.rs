@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use skidder::observe::Accounts;
 
@@ -55,6 +56,7 @@ pub struct World {
     node: Node,
     fake: Fake,
     mood: Arc<Mutex<Mood>>,
+    url: String,
     agent: Agent,
     logs: Vec<Log>,
     begun: usize,
@@ -85,6 +87,7 @@ struct Life {
 struct Counts {
     writes: usize,
     kills: usize,
+    reloads: usize,
     rests: usize,
 }
 
@@ -93,7 +96,8 @@ impl World {
         let (node, fake) = (Node::new(), Fake::new());
         let mood = Arc::new(Mutex::new(Mood::Well));
         answer(&fake, seed, Arc::clone(&mood));
-        let agent = Agent::new(&configuration(&node, &fake.serve().await, timeout));
+        let url = fake.serve().await;
+        let agent = Agent::new(&configuration(&node, &url, timeout, 50));
         let mut world = Self {
             seed,
             random: fastrand::Rng::with_seed(seed),
@@ -101,6 +105,7 @@ impl World {
             node,
             fake,
             mood,
+            url,
             agent,
             logs: Vec::new(),
             begun: 0,
@@ -117,10 +122,10 @@ impl World {
 
     /// What a run came to.
     pub fn told(&self) -> String {
-        let Counts { writes, kills, rests } = self.counts;
+        let Counts { writes, kills, reloads, rests } = self.counts;
         let (stored, again) = (self.seen.len(), self.fake.model().conflicts);
         format!(
-            "{} logs, {kills} kills, {rests} rests, {stored} events stored, {again} sent again",
+            "{writes} writes, {} logs, {kills} kills, {reloads} reloads, {rests} rests, {stored} events stored, {again} sent again",
             self.begun
         )
     }
@@ -146,6 +151,7 @@ impl World {
             78..84 => self.change_mood(),
             84..91 => self.kill(),
             91..93 => self.stop().await,
+            93..95 => self.reload(),
             _ => self.start().await,
         };
         self.done.push(format!("{name}: {what}"));
@@ -259,6 +265,18 @@ impl World {
         assert!(self.agent.term().await.success(), "{}", self.agent.log());
         self.life.base = None;
         "the agent is stopped".to_owned()
+    }
+
+    /// Another configuration, which changes nothing that a document shows.
+    fn reload(&mut self) -> String {
+        if !self.agent.runs() {
+            return "no reload".to_owned();
+        }
+        let wait = self.random.u32(20..80);
+        self.agent.configure(&configuration(&self.node, &self.url, self.timeout, wait));
+        self.agent.signal(Signal::HUP);
+        self.counts.reloads += 1;
+        "another configuration".to_owned()
     }
 
     async fn start(&mut self) -> String {
@@ -396,7 +414,7 @@ fn answer(fake: &Fake, seed: u64, mood: Arc<Mutex<Mood>>) {
     });
 }
 
-fn configuration(node: &Node, url: &str, timeout: Timeout) -> String {
+fn configuration(node: &Node, url: &str, timeout: Timeout, wait: u32) -> String {
     let node = node.path().display();
     let timeout = match timeout {
         Timeout::Never => "600s",
@@ -407,6 +425,6 @@ fn configuration(node: &Node, url: &str, timeout: Timeout) -> String {
          files: [{{ include: [\"{node}/containers/*.log\", \"{node}/docker/*/*-json.log\", \"{node}/apps/*.log\"] }}]\n\
          multiline: {{ timeout: {timeout} }}\n\
          kubernetes: {{ kubelet: {{ enabled: false }} }}\n\
-         output: {{ elasticsearch: {{ urls: [\"{url}\"], batch: {{ max_bytes: 64KiB, max_wait: 50ms }}, setup: false }} }}\n"
+         output: {{ elasticsearch: {{ urls: [\"{url}\"], batch: {{ max_bytes: 64KiB, max_wait: {wait}ms }}, setup: false }} }}\n"
     )
 }
