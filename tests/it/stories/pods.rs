@@ -103,6 +103,31 @@ async fn the_first_line_of_a_new_pod_tells_all_of_it() {
     shelf.clear().await;
 }
 
+/// Its files were seen while the kubelet was waited for; none of it is pending for ever.
+#[tokio::test]
+async fn what_an_excluded_pod_has_written_is_dropped() {
+    let (shelf, node, folder) =
+        (Shelf::shared("excluded").await, Node::new(), TempDir::new().expect("folder"));
+    let mut web = node.container("shop", "web-5d8f7c9b6d-x2k4m", UID, "web");
+    web.out("the first line");
+    let mut list = pods(&id(web.link_path()));
+    list["items"][0]["metadata"]["annotations"] = json!({ "skidder.io/exclude": "true" });
+    let told = Arc::new(AtomicBool::new(false));
+    let is_told = Arc::clone(&told);
+    let script = move |_: &Request| match is_told.load(Ordering::Relaxed) {
+        true => Reply::Text(200, list.to_string()),
+        false => Reply::Text(200, json!({ "kind": "PodList", "items": [] }).to_string()),
+    };
+    let kubelet = Kubelet::with_names(&["127.0.0.1"], script).await;
+    let mut agent = Agent::new(&configuration(&node, &kubelet, &folder, "60s", &shelf));
+    agent.start().await;
+    agent.until_metric("skidder_lag_bytes", node.written() as f64).await;
+    told.store(true, Ordering::Relaxed);
+    let sums = agent.close().await;
+    assert_eq!((sums.dropped, sums.acknowledged), (node.written(), 0));
+    shelf.clear().await;
+}
+
 #[tokio::test]
 async fn a_pod_that_the_kubelet_does_not_know_is_shipped_by_its_path() {
     let (shelf, node, folder) =
