@@ -62,6 +62,8 @@ pub struct Metrics {
     pub bytes: Family<ResultLabel, Counter>,
     /// `skidder_files{state}`: active, rotated, deleted
     pub files: Family<StateLabel, Gauge>,
+    /// `skidder_unwatched_folders`
+    pub unwatched_folders: Gauge,
     /// `skidder_lag_bytes`
     pub lag_bytes: Gauge,
     /// `skidder_oldest_unshipped_seconds`
@@ -116,6 +118,7 @@ impl Default for Metrics {
             events: all(EVENT_RESULTS.map(|result| ResultLabel { result })),
             bytes: all(BYTE_RESULTS.map(|result| ResultLabel { result })),
             files: all(FILE_STATES.map(|state| StateLabel { state })),
+            unwatched_folders: Gauge::default(),
             lag_bytes: Gauge::default(),
             oldest_unshipped_seconds: Gauge::default(),
             lost_bytes: all(LOST_REASONS.map(|reason| ReasonLabel { reason })),
@@ -162,6 +165,11 @@ impl Metrics {
             of.bytes,
         );
         registry.register("skidder_files", "Log files known, by state", of.files);
+        registry.register(
+            "skidder_unwatched_folders",
+            "Folders of which the system tells no changes; they are looked at several times a second",
+            of.unwatched_folders,
+        );
         registry.register(
             "skidder_oldest_unshipped_seconds",
             "Age of the oldest event not yet acknowledged",

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::generation::{Generation, Got, LongLine, Name, State};
 use super::identity::{HEAD_MAX, Head, Naming, mint};
-use super::lines::Lines;
+use super::lines::{Lines, after_hole};
 use super::place::{Anchor, Place};
 use super::resume::{Resume, StartAt};
 use crate::event::{GenerationKey, Position, Record, SourceKey, Span};
@@ -218,7 +219,7 @@ impl Chain {
     /// begins or began with it.
     pub fn first_line(&self, ordinal: u32) -> Option<&[u8]> {
         let generation = self.generations.iter().find(|held| held.ordinal == ordinal)?;
-        (!generation.first_line.is_empty()).then_some(&generation.first_line[..])
+        (!generation.first_line.is_empty()).then_some(after_hole(&generation.first_line))
     }
 
     /// How a position is remembered: the generation's name, the offset, and the anchor there. Names of older
@@ -290,6 +291,21 @@ impl Chain {
     /// The file being read.
     pub fn reading(&self) -> Option<&Path> {
         self.generations.front().map(|front| &*front.path)
+    }
+
+    /// Whether the live path is a file that is held.
+    pub fn holds_live(&self) -> bool {
+        self.live.metadata().is_ok_and(|meta| self.holds_inode(meta.dev(), meta.ino()))
+    }
+
+    /// Goes on with the next file where trying again is no use: a packed file that is damaged stays so. How much there
+    /// was in it nobody knows; its size on the disk is counted as lost. Returns whether it did.
+    pub fn give_up_damaged(&mut self) -> bool {
+        let Some(front) = self.generations.front().filter(|front| front.packed) else { return false };
+        let bytes = front.path.metadata().map_or(0, |meta| meta.len());
+        self.losses.push(Loss { bytes, reason: "unreadable" });
+        self.finish_front();
+        true
     }
 
     /// Goes on with the next file: the one being read cannot be read any further.

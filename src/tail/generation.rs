@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::identity::{Head, Naming, first_bytes, mint, name_from_first_line};
-use super::lines::Lines;
+use super::lines::{Lines, after_hole};
 use super::place::{Anchor, Filled, Place};
 use crate::event::{GenerationKey, Position, RawLine, Record, SourceKey, Span};
 
@@ -116,8 +116,9 @@ impl LongLine {
     }
 
     fn extend(&mut self, bytes: &[u8], max_line: usize) {
-        let kept = bytes.len().min(max_line - self.head.len());
-        self.head.extend_from_slice(&bytes[..kept]);
+        let text = if self.head.is_empty() { after_hole(bytes) } else { bytes };
+        let kept = text.len().min(max_line - self.head.len());
+        self.head.extend_from_slice(&text[..kept]);
         self.cut += (bytes.len() - kept) as u64;
     }
 }
@@ -163,7 +164,7 @@ impl Generation {
     pub fn find_head(&self) -> io::Result<Head> {
         match &self.place {
             Place::Plain(file) => Ok(Head::of(&first_bytes(file, false)?)),
-            Place::Forward(_) => Err(io::ErrorKind::Unsupported.into()),
+            Place::Packed { .. } | Place::Forward(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -324,6 +325,49 @@ mod tests {
             assert_eq!(lines(&mut again, size, 150, false), expected, "buffer of {size}");
             assert_eq!(again.low(), content.len() as u64 - 10);
         }
+    }
+
+    /// Any bytes, that come in any pieces, read into any buffer: each is in one line, kept or counted as cut.
+    #[test]
+    fn no_byte_is_lost_whatever_comes_in_whatever_pieces() {
+        let seed = std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+        println!("SKIDDER_SEED={seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..200 {
+            let (mut file, mut generation) = generation(b"");
+            let (mut content, mut out) = (Vec::new(), Vec::new());
+            let (max_line, size) = (random.usize(1..300), random.usize(65..600));
+            for piece in 0..random.usize(1..20) {
+                let kinds = [
+                    b"\n".repeat(random.usize(0..9)),
+                    vec![0; random.usize(0..900)],
+                    vec![b'x'; random.usize(0..900)],
+                ];
+                let bytes: Vec<u8> = kinds[random.usize(0..3)].clone();
+                file.write_all(&bytes).unwrap();
+                content.extend(bytes);
+                out.extend(lines(&mut generation, size, max_line, piece == 19));
+            }
+            out.extend(lines(&mut generation, size, max_line, true));
+            let mut at = 0;
+            for (start, text, cut) in &out {
+                assert_eq!(*start, at, "SKIDDER_SEED={seed}: a gap, or a line twice");
+                at += text.len() as u64 + cut;
+                at += u64::from(content.get(at as usize) == Some(&b'\n'));
+            }
+            assert_eq!(at, content.len() as u64, "SKIDDER_SEED={seed}");
+            assert!(out.iter().all(|(_, text, _)| text.len() <= max_line));
+        }
+    }
+
+    #[test]
+    fn a_hole_of_any_length_takes_no_memory_and_the_line_after_it_is_whole() {
+        let mut content = vec![0; 100_000];
+        content.extend_from_slice(b"a line\nanother\n");
+        let (_file, mut generation) = generation(&content);
+        let given = lines(&mut generation, 256, 1000, false);
+        assert_eq!(given, [(0, "a line".into(), 100_000), (100_007, "another".into(), 0)]);
     }
 
     #[test]

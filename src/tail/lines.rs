@@ -55,7 +55,8 @@ impl<'b> Iterator for LinesIter<'b> {
         let start = self.lines.start.offset + self.at as u64;
         self.at += with_end;
         let end = start + with_end as u64;
-        let kept = &line[..line.len().min(self.lines.max_line)];
+        let text = if line.first() == Some(&0) { after_hole(line) } else { line };
+        let kept = &text[..text.len().min(self.lines.max_line)];
         let truncated = (line.len() - kept.len()) as u64;
         Some(RawLine {
             bytes: kept,
@@ -67,6 +68,13 @@ impl<'b> Iterator for LinesIter<'b> {
             truncated,
         })
     }
+}
+
+/// What follows the zeros that a line begins with. They are no text: after a loss of power a file may have the length
+/// that it had, and zeros in place of what was not written out; the next line then follows them at once.
+pub(super) fn after_hole(line: &[u8]) -> &[u8] {
+    let zeros = line.iter().take_while(|byte| **byte == 0).count();
+    &line[zeros..]
 }
 
 #[cfg(test)]
@@ -85,5 +93,13 @@ mod tests {
         assert!(lines.windows(2).all(|pair| pair[0].span.end == pair[1].span.start));
         assert_eq!(lines[0].span.start, start);
         assert_eq!(lines[3].span.end.offset, 100 + bytes.len() as u64);
+    }
+
+    #[test]
+    fn a_line_after_a_hole_is_the_line() {
+        let bytes = b"\0\0\0one\n\0\n\0two \0 is\n";
+        let lines: Vec<_> = Lines::new(bytes, Position::default(), 5).into_iter().collect();
+        let texts: Vec<_> = lines.iter().map(|line| (line.bytes, line.truncated)).collect();
+        assert_eq!(texts, [(&b"one"[..], 3), (b"", 1), (b"two \0", 4)]);
     }
 }

@@ -12,6 +12,14 @@ use super::identity::{ANCHOR_LEN, anchor, anchor_hash};
 pub enum Place {
     /// A file that is read by offset; nothing is remembered between two reads but the offset.
     Plain(File),
+    /// A packed file of which nothing was read yet: what unpacks it takes some 100 KiB of memory, and of many files
+    /// only one at a time is read.
+    Packed {
+        /// The file.
+        file: File,
+        /// How many unpacked bytes are not wanted.
+        skip: u64,
+    },
     /// A stream that is read forwards: a packed file, or standard input.
     Forward(Forward),
 }
@@ -104,11 +112,23 @@ impl Anchor {
 }
 
 impl Place {
-    /// A packed file from its start; bytes before `skip` are read and thrown away.
+    /// A packed file; when it is read, bytes before `skip` are read and thrown away.
+    pub fn packed(file: File, skip: u64) -> Self {
+        Self::Packed { file, skip }
+    }
+
+    /// Makes a packed file ready to be read, which else its first read does.
     ///
     /// # Errors
     /// When it is not gzip, or ends before `skip`.
-    pub fn packed(file: File, skip: u64) -> io::Result<Self> {
+    pub fn unpack(&mut self) -> io::Result<()> {
+        if !matches!(self, Self::Packed { .. }) {
+            return Ok(());
+        }
+        // One that cannot be unpacked now will never be.
+        let Self::Packed { file, skip } = mem::replace(self, Self::stream(io::empty())) else {
+            return Ok(());
+        };
         let unpacked = flate2::read::MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, file));
         let mut forward = Forward::new(unpacked);
         let skipped = io::copy(&mut forward.input.by_ref().take(skip), &mut io::sink())?;
@@ -117,7 +137,8 @@ impl Place {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
         forward.at = skip;
-        Ok(Self::Forward(forward))
+        *self = Self::Forward(forward);
+        Ok(())
     }
 
     /// A stream that has no file, such as standard input. Where it has nothing to give just now, it may say that it
@@ -136,9 +157,11 @@ impl Place {
     /// # Errors
     /// When reading fails; nothing is lost by trying again, but for a [`Place::Forward`].
     pub fn fill(&mut self, offset: u64, anchor: &Anchor, buffer: &mut [u8]) -> io::Result<Filled> {
+        self.unpack()?;
         match self {
             Self::Plain(file) => fill_plain(file, offset, anchor, buffer),
             Self::Forward(forward) => forward.fill(offset, buffer),
+            Self::Packed { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -155,7 +178,7 @@ impl Place {
     pub fn anchor_hash(&self, offset: u64) -> u64 {
         match self {
             Self::Plain(file) => anchor(file, offset).unwrap_or(0),
-            Self::Forward(_) => 0,
+            Self::Packed { .. } | Self::Forward(_) => 0,
         }
     }
 
@@ -283,7 +306,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&packed[..packed.len() / 2]).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        let mut place = Place::packed(file, 0).unwrap();
+        let mut place = Place::packed(file, 0);
         let (mut buffer, mut read) = (vec![0; 1 << 20], 0);
         let error = loop {
             match place.fill(read, &Anchor::NONE, &mut buffer) {
@@ -307,7 +330,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&encoder.finish().unwrap()).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        let mut place = Place::packed(file, 4).unwrap();
+        let mut place = Place::packed(file, 4);
         let mut buffer = [0; 6];
         let Filled::Bytes { from: 0, to: 6, at_end: false } =
             place.fill(4, &Anchor::NONE, &mut buffer).unwrap()

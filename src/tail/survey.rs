@@ -243,7 +243,7 @@ impl Chain {
         }
         match copy {
             Some((place, path, device, inode)) => {
-                front.packed = matches!(place, Place::Forward(_));
+                front.packed = !matches!(place, Place::Plain(_));
                 (front.place, front.path, front.device, front.inode) = (place, path, device, inode);
                 front.state = State::Closed;
             }
@@ -336,7 +336,7 @@ impl<'a> Found<'a> {
             _ => Vec::new(),
         };
         let (place, anchor) = if self.listed.packed {
-            (Place::packed(self.file, offset)?, Anchor::NONE)
+            (Place::packed(self.file, offset), Anchor::NONE)
         } else {
             // A file that is shorter than what was acknowledged of it is read from its end.
             let offset = offset.min(self.size);
@@ -375,7 +375,9 @@ fn copy_of(truncated: &Generation, file: &GenerationFile) -> io::Result<Option<C
         return Ok(None);
     }
     let place = if file.packed {
-        Place::packed(opened, truncated.offset)?
+        let mut place = Place::packed(opened, truncated.offset);
+        place.unpack()?;
+        place
     } else {
         if !truncated.anchor.stands_in(&opened, truncated.offset) {
             return Ok(None);

@@ -42,10 +42,16 @@ impl<O: Outlet> Reader<O> {
 
     /// Watches the folders of the globs and of the logs. Returns whether there are new ones among them.
     pub(super) fn watch(&mut self) -> bool {
-        let Some(watcher) = &mut self.watcher else { return false };
         let folders = self.scanned_folders.iter().map(PathBuf::as_path);
-        let before = watcher.watched();
-        if let Some(error) = watcher.watch(folders.chain(self.by_folder.keys().map(PathBuf::as_path))) {
+        let folders: HashSet<&Path> = folders.chain(self.by_folder.keys().map(PathBuf::as_path)).collect();
+        let Some(watcher) = &mut self.watcher else {
+            self.metrics.unwatched_folders.set(i64::try_from(folders.len()).unwrap_or(i64::MAX));
+            return false;
+        };
+        let (before, refused) = (watcher.watched(), watcher.refused());
+        let error = watcher.watch(folders);
+        self.metrics.unwatched_folders.set(i64::try_from(watcher.refused()).unwrap_or(i64::MAX));
+        if let (Some(error), 0) = (error, refused) {
             warn!(
                 "cannot watch {} folders ({error}); they are looked at {} times a second instead; \
                  raise fs.inotify.max_user_watches",
@@ -197,7 +203,8 @@ impl<O: Outlet> Reader<O> {
         if source.stage == Stage::Excluded {
             return;
         }
-        if changed || source.survey_again || source.chain.is_empty() || self.watcher.is_none() {
+        // Where a notification was lost, or none can be had, a live file that is not held tells of a rotation.
+        if changed || source.survey_again || !source.chain.holds_live() {
             survey(source, &mut self.said_problems, now);
             source.tell_records(&mut self.outlet, now);
             self.wake_source(id);

@@ -55,10 +55,17 @@ impl<O: Outlet> Reader<O> {
                 }
                 Turned::AtEnd => worked |= self.at_end(id, now),
                 Turned::Failed(error) => {
-                    let path = source.chain.reading().unwrap_or(&source.found.path);
-                    if self.outlet.unreadable(path, &error) {
+                    let path = source.chain.reading().unwrap_or(&source.found.path).to_owned();
+                    if self.outlet.unreadable(&path, &error) {
                         worked = true;
                         source.chain.give_up_reading();
+                        source.not_before = None;
+                        self.ready.push_back(id);
+                        continue;
+                    }
+                    if source.chain.give_up_damaged() {
+                        warn!("cannot read {} any further: {error}; it is left", path.display());
+                        worked = true;
                         source.not_before = None;
                         self.ready.push_back(id);
                         continue;
