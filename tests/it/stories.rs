@@ -2,10 +2,12 @@
 
 mod crashes;
 mod files;
+mod outage;
 mod pods;
 mod rollovers;
 mod samples;
 mod sidecar;
+mod surprises;
 mod turns;
 
 use std::collections::BTreeMap;

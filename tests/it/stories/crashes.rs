@@ -9,6 +9,7 @@ use super::{Counting, Shelf, configuration};
 use crate::support::agent::Agent;
 use crate::support::fake::{Behaviour, Fake};
 use crate::support::node::Node;
+use crate::torture::number;
 
 /// A moment within one rotation of a file that is written to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,6 +114,42 @@ async fn elasticsearch_is_killed_and_comes_back() {
     let sums = agent.close().await;
     assert_eq!(sums.acknowledged, node.written());
     shelf.assert_once(&web.lines).await;
+}
+
+/// `SKIDDER_KILLS` sets how often; every third time Elasticsearch is killed too, with the agent's requests under way.
+#[tokio::test]
+async fn both_are_killed_again_and_again() {
+    let kills = number("SKIDDER_KILLS", 6);
+    let (mut shelf, node) = (Shelf::own("torture").await, Node::new());
+    let mut agent = Agent::new(&configuration(&node, "600s", &shelf.output()));
+    let mut webs = ["web-1", "web-2", "web-3"].map(|name| Counting::new(&node, name));
+    for kill in 0..kills {
+        agent.start().await;
+        let shipped = async || agent.metric("skidder_events_total{result=\"shipped\"}").await > Some(0.0);
+        for web in &mut webs {
+            web.write(200);
+            web.container.rotate(1_000);
+            web.write(100);
+        }
+        agent.until("the first events of this life", shipped).await;
+        webs.iter_mut().for_each(|web| web.write(400));
+        if kill % 3 == 2 {
+            shelf.elasticsearch.kill9();
+            let errors =
+                async || agent.metric("skidder_bulk_requests_total{status=\"error\"}").await > Some(0.0);
+            webs.iter_mut().for_each(|web| web.write(100));
+            agent.until("a request that nobody answers", errors).await;
+            agent.kill9();
+            shelf.elasticsearch.restart().await;
+        } else {
+            agent.kill9();
+        }
+    }
+    agent.start().await;
+    let expected: Vec<String> = webs.iter().flat_map(|web| web.lines.clone()).collect();
+    shelf.until_count(&agent, expected.len()).await;
+    agent.close().await;
+    shelf.assert_once(&expected).await;
 }
 
 /// The documents of the fake, in the order of their file.

@@ -18,6 +18,8 @@ use super::{http, wait};
 pub struct Agent {
     folder: TempDir,
     variables: Vec<(String, String)>,
+    /// A command that runs the agent's own.
+    under: Vec<String>,
     process: Option<Child>,
     client: Client,
     /// `127.0.0.1:PORT` of the agent's own HTTP.
@@ -30,7 +32,8 @@ impl Agent {
     pub fn new(configuration: &str) -> Self {
         let folder = TempDir::with_prefix("skidder-agent-").expect("folder of the agent");
         let variables = vec![("DATA".to_owned(), folder.path().join("data").display().to_string())];
-        let new = Self { folder, variables, process: None, client: http::client(), address: String::new() };
+        let (process, client, address) = (None, http::client(), String::new());
+        let new = Self { folder, variables, under: Vec::new(), process, client, address };
         new.configure(configuration);
         new
     }
@@ -39,6 +42,21 @@ impl Agent {
     pub fn with(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.variables.push((name.to_owned(), value.as_ref().to_string_lossy().into_owned()));
         self
+    }
+
+    /// Runs under another command, such as `unshare`, that becomes the agent's own at its end.
+    pub fn under(mut self, command: &[&str]) -> Self {
+        self.under = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// The most memory that the process has had resident, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let process = self.process.as_ref().expect("an agent that runs");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", process.id())).expect("status of a process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        peak.and_then(|peak| peak.trim().parse::<u64>().ok()).expect("VmHWM") * 1024
     }
 
     /// Writes another configuration, for the next start or for a running agent to find.
@@ -268,7 +286,8 @@ impl Agent {
         };
         // The kernel kills it when the tests are gone, however they end.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_skidder"), "run", "--config"]);
+        command.args(["--pdeathsig", "KILL"]).args(&self.under);
+        command.args([env!("CARGO_BIN_EXE_skidder"), "run", "--config"]);
         command.arg(self.folder.path().join("skidder.yaml"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(append("stdout")).stderr(append("stderr"));

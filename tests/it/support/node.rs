@@ -102,6 +102,12 @@ impl Node {
         self.clock.0.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// Sets the runtime's clock back.
+    pub fn set_back(&self, time: Duration) {
+        let nanos = i64::try_from(time.as_nanos()).expect("less than 292 years");
+        self.clock.0.fetch_sub(nanos, Ordering::Relaxed);
+    }
+
     /// Starts a pod of one container; its uid is made up.
     pub fn pod(&self, namespace: &str, pod: &str, container: &str) -> Container {
         self.container(namespace, pod, &uid(), container)
