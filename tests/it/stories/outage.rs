@@ -120,3 +120,20 @@ async fn a_container_with_a_backlog_delays_no_other_by_more_than_a_turn() {
     }
     assert_eq!(printed.lines().count(), 40_003);
 }
+
+/// What a rate limit leaves out is in an account too.
+#[tokio::test]
+async fn what_a_rate_limit_leaves_out_is_counted() {
+    let (fake, node) = (Fake::new(), Node::new());
+    let limited = format!("events: {{ rate_limit: \"2KiB/s\" }}\n{}", output(&fake.serve().await));
+    let mut agent = Agent::new(&configuration(&node, "600s", &limited));
+    let mut web = Counting::new(&node, "web-1");
+    web.write(1_000);
+    agent.start().await;
+    agent
+        .until("all to be read", async || agent.metric("skidder_read_lines_total").await == Some(1_000.0))
+        .await;
+    let sums = agent.close().await;
+    assert_eq!(sums.acknowledged + sums.dropped, node.written());
+    assert!(sums.dropped > node.written() / 2 && sums.acknowledged > 0, "{sums:?}");
+}
