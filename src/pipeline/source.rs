@@ -146,11 +146,6 @@ impl Source {
         }
         self.stage = Stage::Excluded;
         self.chain.let_go();
-        // What was seen of them and not read is left out, as the pod asks.
-        if let Some(account) = &self.account {
-            account.ended(Fate::Dropped, self.written - self.passed);
-        }
-        self.passed = self.written;
         self.survey_again = true;
     }
 
