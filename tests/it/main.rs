@@ -24,7 +24,6 @@ mod memory;
 mod messages;
 mod model;
 mod monitoring;
-mod monitoring;
 mod node;
 mod online;
 mod own;
