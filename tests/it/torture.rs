@@ -233,11 +233,13 @@ async fn every_event_once_through_reloads() {
         written.line();
     }
     let expected: Vec<String> = containers.iter().flat_map(|written| written.expected.clone()).collect();
-    let all = async || {
+    let all = wait::until(async || {
         let stored = stored(&fake);
-        expected.iter().all(|text| stored.contains_key(text))
-    };
-    agent.until("every event", all).await;
+        expected.iter().all(|text| stored.contains_key(text)).then_some(())
+    });
+    if all.await.is_none() {
+        println!("{}\n{:#}", agent.log(), agent.status().await);
+    }
     assert_eq!(agent.metric("skidder_config_reloads_total{result=\"failure\"}").await, Some(0.0));
     assert!(agent.term().await.success(), "{}", agent.log());
     assert_once(&fake, &expected, seed);
