@@ -215,6 +215,8 @@ impl World {
         self.agent.at_rest(doomed).await;
         self.logs[index].truncate();
         self.life.lost += doomed;
+        // Seen before the next one: of two truncations at once only one can be told.
+        self.agent.at_rest(0).await;
         format!("loses {doomed} bytes")
     }
 
