@@ -195,6 +195,8 @@ pub enum End {
     /// The clock, at the end of the file: cannot be recomputed, so it must be durable (a [`Record::Cut`])
     /// before the event leaves.
     Clock,
+    /// It is as long as an event may be (`max_lines`, `max_bytes`), and goes on in a following one. The bytes say so.
+    Limit,
 }
 
 /// One or more lines that belong together: what `join` gives and all later rooms take.
@@ -222,8 +224,8 @@ pub struct Event<'a> {
     pub truncated: u64,
     /// What ended it.
     pub end: End,
-    /// Why its lines were joined (the rule's or pattern's name, such as `java`), for `--explain`; empty for a
-    /// line of its own.
+    /// Why its lines were joined (the rule's or pattern's name, such as `java`), for `--explain`; of a single line,
+    /// what it might have begun, and empty if nothing.
     pub rule: &'a str,
 }
 

@@ -17,11 +17,11 @@ use crate::event::time::Clock;
 use crate::event::{End, EventSink, Line, Position, Stream};
 
 use super::parts::{Parts, head};
-use super::pending::{Limit, Pending, Whole};
+use super::pending::{Pending, Whole};
 use super::rules::{Next, Rules};
 
 /// Joins the lines of one source. See the module for what ends an event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Joiner {
     rules: Arc<Rules>,
     streams: [Held; Stream::COUNT],
@@ -29,7 +29,7 @@ pub struct Joiner {
 }
 
 /// What is held of one stream.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Held {
     parts: Parts,
     pending: Pending,
@@ -227,7 +227,7 @@ impl Joiner {
             let Held { pending, begun_by, .. } = &mut self.streams[index];
             let Some(set) = pending.set() else {
                 match self.rules.begin(line.message) {
-                    Some(set) => pending.open(line, set, restart),
+                    Some(set) => pending.open(line, set, restart, self.rules.name(&set)),
                     None => line.give(sink),
                 }
                 return;
@@ -237,15 +237,15 @@ impl Joiner {
             let full = pending.lines() >= rules.limits.max_lines
                 || pending.len() + 1 + line.message.len() > rules.limits.max_bytes;
             match next {
-                Next::Sure(_) | Next::Maybe(_) if full && pending.lines() > 0 => {
+                Next::Sure(..) | Next::Maybe(_) if full && pending.lines() > 0 => {
                     if pending.is_sure() {
-                        pending.give(Limit::Reached, End::Bytes, rules.text(pending.why()), sink);
+                        pending.give(End::Limit, rules.text(pending.why()), sink);
                         pending.go_on();
                     } else {
                         self.end(index, End::Bytes, sink);
                     }
                 }
-                Next::Sure(set) => return pending.join(line, set, rules.name(&set)),
+                Next::Sure(set, why) => return pending.join(line, set, why),
                 Next::Maybe(set) if !pending.waits_too_long() => return pending.hold_back(line, set),
                 Next::Maybe(_) | Next::No => self.end(index, End::Bytes, sink),
             }
@@ -259,7 +259,7 @@ impl Joiner {
         let mut ended = mem::replace(&mut held.pending, spare);
         let former = held.begun_by.take();
         let rules = former.as_ref().unwrap_or(&self.rules);
-        ended.give(Limit::Not, end, rules.text(ended.why()), sink);
+        ended.give(end, rules.text(ended.why()), sink);
         // The other stream's events may lie across any of these lines, so they are read from where all were.
         if let Some(restart) = ended.restart() {
             for line in ended.held_back() {

@@ -6,7 +6,7 @@ use super::pending::Whole;
 use super::work;
 
 /// The parts of one line. Empty until the first; buffers are kept.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Parts {
     message: Vec<u8>,
     /// The first part's time.

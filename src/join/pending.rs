@@ -62,7 +62,7 @@ impl<'a> Whole<'a> {
 }
 
 /// What a line was, once its bytes are in the buffers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Mark {
     text: Range<usize>,
     time: Range<usize>,
@@ -70,11 +70,11 @@ struct Mark {
 }
 
 /// An event that is not ended. It is open from its first line on, and empty otherwise; buffers are kept.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     /// What the rules know of it; `None` when nothing is held.
     set: Option<Set>,
-    /// Why it is more than one line.
+    /// Why it is more than one line, or what its one line may have begun.
     why: Option<Why>,
     /// Messages, a newline between.
     text: Vec<u8>,
@@ -140,8 +140,9 @@ impl Pending {
     }
 
     /// Takes the first line.
-    pub(super) fn open(&mut self, line: &Whole<'_>, set: Set, restart: Position) {
+    pub(super) fn open(&mut self, line: &Whole<'_>, set: Set, restart: Position, why: Option<Why>) {
         self.push(line);
+        self.why = why;
         self.sure = 1;
         self.set = Some(set);
         self.restart = restart;
@@ -162,7 +163,7 @@ impl Pending {
     }
 
     /// Gives out the sure lines as one event. Those held back stay, for [`Pending::held_back`].
-    pub(super) fn give<S: EventSink + ?Sized>(&self, limit: Limit, end: End, name: &str, sink: &mut S) {
+    pub(super) fn give<S: EventSink + ?Sized>(&self, end: End, name: &str, sink: &mut S) {
         let Some((last, first)) = self.marks[..self.sure].last().zip(self.marks.first()) else { return };
         let sure = || self.marks[..self.sure].iter().map(|mark| &mark.line);
         let truncated = sure().map(|line| line.truncated).sum();
@@ -174,7 +175,7 @@ impl Pending {
             utf8: sure().all(|line| line.utf8),
             flags: Flags {
                 multiline: several,
-                truncated: truncated > 0 || limit == Limit::Reached,
+                truncated: truncated > 0 || end == End::Limit,
                 partial: sure().any(|line| line.partial),
             },
             span: Span { start: first.line.span.start, end: last.line.span.end },
@@ -182,7 +183,7 @@ impl Pending {
             bytes: sure().map(|line| line.bytes).sum(),
             truncated,
             end: if last.line.end == End::Clock { End::Clock } else { end },
-            rule: if several { name } else { "" },
+            rule: name,
         });
     }
 
@@ -229,11 +230,4 @@ impl Pending {
             line: Whole { time: b"", message: b"", ..*line },
         });
     }
-}
-
-/// Whether an event ends because it is as long as one may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Limit {
-    Reached,
-    Not,
 }

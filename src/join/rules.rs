@@ -83,8 +83,8 @@ impl Set {
 /// What a line means to what is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// It belongs.
-    Sure(Set),
+    /// It belongs, and why.
+    Sure(Set, Option<Why>),
     /// It belongs if a sure one follows.
     Maybe(Set),
     /// It does not belong.
@@ -209,10 +209,11 @@ impl Rules {
             self.step_languages(set, line, held, &mut sure, &mut maybe);
         }
         if !sure.is_empty() {
+            let why = self.name(&sure);
             // The line belongs; what it means in another language is found out below it.
             sure.merge(&maybe);
             sure.any_line = self.any_line;
-            return Next::Sure(sure);
+            return Next::Sure(sure, why);
         }
         if maybe.is_empty() { Next::No } else { Next::Maybe(maybe) }
     }
@@ -224,13 +225,16 @@ impl Rules {
             Some(Why::Language(self.languages[index].language))
         };
         let any_line = || self.patterns.iter().position(|pattern| pattern.start.is_none()).map(Why::Pattern);
-        set.pattern.map(|index| Why::Pattern(usize::from(index))).or_else(language).or_else(any_line)
+        let head = || (set.head != Head::No).then_some(Why::Head);
+        let pattern = set.pattern.map(|index| Why::Pattern(usize::from(index)));
+        pattern.or_else(language).or_else(head).or_else(any_line)
     }
 
     /// The text of a [`Why`] of these rules.
     pub(super) fn text(&self, why: Option<Why>) -> &str {
         match why {
             None => "",
+            Some(Why::Head) => "a logged trace",
             Some(Why::Language(language)) => language.name(),
             Some(Why::Pattern(index)) => self.patterns.get(index).map_or("", |pattern| &pattern.name),
         }
@@ -344,6 +348,8 @@ impl Rules {
 /// Why lines were joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
+    /// Nothing but that a head line is before it.
+    Head,
     Language(Language),
     /// By its place in the rules' patterns.
     Pattern(usize),

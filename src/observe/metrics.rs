@@ -56,6 +56,8 @@ pub struct Metrics {
     pub read_lines: Counter,
     /// `skidder_malformed_lines_total`: lines that were not of their file's format, kept raw
     pub malformed_lines: Counter,
+    /// `skidder_split_events_total`: events that reached `multiline.max_lines` or `max_bytes` and go on in the next
+    pub split_events: Counter,
     /// `skidder_events_total{result}`: shipped, duplicate, dropped, rate_limited, dead_letter
     pub events: Family<ResultLabel, Counter>,
     /// `skidder_bytes_total{result}`: acknowledged, dropped, dead_letter, truncated, lost
@@ -115,6 +117,7 @@ impl Default for Metrics {
             read_bytes: Counter::default(),
             read_lines: Counter::default(),
             malformed_lines: Counter::default(),
+            split_events: Counter::default(),
             events: all(EVENT_RESULTS.map(|result| ResultLabel { result })),
             bytes: all(BYTE_RESULTS.map(|result| ResultLabel { result })),
             files: all(FILE_STATES.map(|state| StateLabel { state })),
@@ -157,6 +160,11 @@ impl Metrics {
             "skidder_malformed_lines",
             "Lines that were not of their file's format and were kept raw",
             of.malformed_lines,
+        );
+        registry.register(
+            "skidder_split_events",
+            "Events that reached multiline.max_lines or multiline.max_bytes and go on in the next",
+            of.split_events,
         );
         registry.register("skidder_events", "Events by what became of them", of.events);
         registry.register(

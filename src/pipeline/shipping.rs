@@ -21,7 +21,7 @@ use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::time::Clock;
 use crate::event::{
-    Batch, BySource, Event, GenerationKey, Origin, PodMeta, Position, Record, SourceId, SourceKey, Target,
+    Batch, BySource, End, Event, GenerationKey, Origin, PodMeta, Position, Record, SourceId, SourceKey, Target,
 };
 use crate::observe::metrics::{ReasonLabel, ResultLabel};
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
@@ -234,6 +234,9 @@ impl Outlet for Shipping {
             debug_assert!(false, "an event lies in generations that have names");
             return;
         };
+        if event.end == End::Limit {
+            self.ways.metrics.split_events.inc();
+        }
         if let Err(refused) = shipped.filters.pass(event, now) {
             let result = match refused {
                 Refused::Dropped => "dropped",

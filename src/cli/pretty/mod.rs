@@ -193,7 +193,8 @@ fn flags(paint: Paint, event: &Event<'_>, out: &mut Vec<u8>) {
 /// One more line: how many lines were joined by which rule, where they lie, and whether the clock ended the event.
 fn explain(paint: Paint, subject: &PrettySubject<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
     let joined = match (event.lines, event.rule) {
-        (0 | 1, _) => "one line".to_owned(),
+        (0 | 1, "") => "one line".to_owned(),
+        (0 | 1, rule) => format!("one line, maybe of {rule}, but nothing that belongs followed"),
         (lines, "") => format!("{lines} lines joined"),
         (lines, rule) => format!("{lines} lines joined by {rule}"),
     };
@@ -204,6 +205,7 @@ fn explain(paint: Paint, subject: &PrettySubject<'_>, event: &Event<'_>, out: &m
     let ended = match event.end {
         End::Bytes => "",
         End::Clock => ", ended by the clock",
+        End::Limit => ", ended by max_lines or max_bytes, goes on below",
     };
     out.extend_from_slice(INDENT);
     paint.text(Style::Faint, format!("= {joined}, {place}{of}{}{ended}", subject.path).as_bytes(), out);
