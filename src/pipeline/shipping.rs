@@ -21,7 +21,8 @@ use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::time::Clock;
 use crate::event::{
-    Batch, BySource, End, Event, GenerationKey, Origin, PodMeta, Position, Record, SourceId, SourceKey, Target,
+    Batch, BySource, End, Event, GenerationKey, Origin, PodMeta, Position, Record, SourceId, SourceKey,
+    Target,
 };
 use crate::observe::metrics::{ReasonLabel, ResultLabel};
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
