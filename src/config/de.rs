@@ -52,7 +52,8 @@ impl Node {
             },
             Value::Scalar { text, .. } => visitor.visit_str(text),
             Value::List(items) => list(items, visitor),
-            Value::Map(entries) => map(entries, visitor),
+            // What is any JSON may say null: of an expected document, that a field is not there.
+            Value::Map(entries) => visitor.visit_map(Entries { entries: entries.iter(), value: None }),
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::error::Fault;
 use super::input::{Fields, Format};
@@ -45,8 +47,18 @@ pub struct Fixture {
     #[serde(default)]
     pub messages: Option<Vec<String>>,
     /// Of each document that is expected, in their order, the fields that matter. Null: the field is not there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "documents")]
     pub documents: Option<Vec<Fields>>,
+}
+
+/// Documents with their nulls, which elsewhere in a configuration are as if they were not written.
+fn documents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Fields>>, D::Error> {
+    let documents = Vec::<Value>::deserialize(deserializer)?;
+    let fields = |document| match document {
+        Value::Object(fields) => Ok(fields),
+        other => Err(D::Error::custom(format!("must be the fields of a document, and one is {other}"))),
+    };
+    documents.into_iter().map(fields).collect::<Result<_, _>>().map(Some)
 }
 
 /// Whose log it is.
