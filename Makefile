@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench rooms smoke torture check deny cargo compiler promtool valgrind
+.PHONY: help demo image test bench rooms smoke torture check deny cargo compiler promtool valgrind
 
 # Where rustup puts it, for shells that have not been opened anew since.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -22,8 +22,14 @@ demo: cargo compiler ## builds, then shows a node's logs as they would be shippe
 	@printf '\n%s\n' 'The same into an Elasticsearch:'
 	@sed -n 's/^#   /    /p' config/demo.yaml
 
+image: cargo ## builds the static binary and the image, by buildah; writes target/image/skidder.tar
+	@rm -f target/image/skidder.tar
+	@deploy/build --archive target/image/skidder.tar
+
 test: cargo compiler promtool valgrind ## runs all tests, with a real Elasticsearch on this machine
 	@[[ -n "$${SKIDDER_TEST_ELASTICSEARCH:-}" ]] || for server in $(SERVERS); do tests/elasticsearch/fetch $$server >/dev/null; done
+	-@tests/deploy/fetch >/dev/null
+	-@deploy/build --profile trial
 	@cargo test --no-fail-fast
 
 bench: cargo compiler ## measures the released process beside gzip and the peers that are here, and prints tables

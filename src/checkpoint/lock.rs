@@ -8,8 +8,6 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// The file within `data_dir`. It stays there; what counts is the lock on it, which ends with the process.
-const FILE: &str = "lock";
 /// How often a waiting agent tries again.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -39,12 +37,15 @@ pub struct LockError {
 }
 
 impl Lock {
+    /// The file within `data_dir`. It stays there; what counts is the lock on it, which ends with the process.
+    pub const FILE: &str = "lock";
+
     /// Tries once. `data_dir` is made when it is not there.
     ///
     /// # Errors
     /// When the file cannot be made or locked for another reason than that another has it.
     pub fn attempt(data_dir: &Path) -> Result<Attempt, LockError> {
-        let path = data_dir.join(FILE);
+        let path = data_dir.join(Self::FILE);
         try_lock(data_dir, &path).map_err(|error| LockError { path, error })
     }
 
@@ -128,7 +129,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for bytes in [&b""[..], b"\n", b"\xff\xfe", b"\0\0"] {
             let lock = held(Lock::attempt(folder.path()).unwrap());
-            fs::write(folder.path().join(FILE), bytes).unwrap();
+            fs::write(folder.path().join(Lock::FILE), bytes).unwrap();
             assert!(
                 matches!(Lock::attempt(folder.path()).unwrap(), Attempt::Busy(holder) if !holder.is_empty())
             );

@@ -190,6 +190,27 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
+const INIT_HELP: &str = "\
+Makes data_dir, mode 0770, and gives it to the group that this runs with. Only its owner may do that:
+on a node an init container of user 0 and group 0, without any capability. What an agent that was
+root has left in it is shared too.
+
+Examples:
+  skidder init                             as the DaemonSet's init container runs it
+  skidder init --config skidder.yaml
+
+Exit codes:
+  0 done, also when nothing had to be   1 refused   2 wrong usage or configuration";
+
+/// Make data_dir writable for an agent that is not root; running it again changes nothing.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = INIT_HELP)]
+pub struct InitArgs {
+    /// The configuration [default: $SKIDDER_CONFIG, else /etc/skidder/skidder.yaml]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
 const SETUP_HELP: &str = "\
 The agent does this by itself before a data stream's first document, where its credentials allow it
 (the cluster privilege manage_index_templates) and `setup: false` does not forbid it. What a person

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::online::{self, Finding};
 use super::screen::Screen;
-use super::{CheckArgs, Failure, runtime};
+use super::{CheckArgs, Failure, rights, runtime};
 use crate::config::{
     Auth, Config, ConfigError, Destination, Elasticsearch, Env, FileBlock, Format, KubeletUrl, Languages,
     Output, SecretSource, StartAt, Switch, units::show_size,
@@ -20,7 +20,10 @@ pub fn execute(args: &CheckArgs, env: &Env<'_>, out: &mut dyn Write) -> Result<(
     let file = Config::file(args.config.as_deref(), env).display().to_string();
     let checked = Config::load(args.config.as_deref(), env);
     let findings = match &checked {
-        Ok(config) if args.online => Some(runtime()?.block_on(online::look(config))),
+        Ok(config) if args.online => {
+            rights::claim();
+            Some(runtime()?.block_on(online::look(config)))
+        }
         _ => None,
     };
     let printed = if args.json {

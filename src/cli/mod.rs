@@ -6,12 +6,14 @@ mod args;
 mod check;
 mod dead_letters;
 pub mod fields;
+mod init;
 pub mod level;
 pub mod logs;
 mod online;
 pub mod pretty;
 mod printer;
 mod reload;
+mod rights;
 mod run;
 mod screen;
 mod setup;
@@ -19,8 +21,8 @@ mod status;
 mod test;
 
 pub use args::{
-    CheckArgs, Color, CompletionsArgs, DeadLettersArgs, LogsArgs, RunArgs, RunOutput, SetupArgs, StatusArgs,
-    TestArgs,
+    CheckArgs, Color, CompletionsArgs, DeadLettersArgs, InitArgs, LogsArgs, RunArgs, RunOutput, SetupArgs,
+    StatusArgs, TestArgs,
 };
 
 use std::ffi::OsString;
@@ -30,7 +32,6 @@ use std::sync::LazyLock;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::ConfigError;
 
@@ -75,6 +76,7 @@ enum Command {
     Run(RunArgs),
     Logs(Box<LogsArgs>),
     Check(CheckArgs),
+    Init(InitArgs),
     Setup(SetupArgs),
     Status(StatusArgs),
     DeadLetters(DeadLettersArgs),
@@ -88,6 +90,7 @@ impl Command {
             Self::Run(args) => run::execute(&args),
             Self::Logs(args) => logs::execute(&args),
             Self::Check(args) => check::execute(&args, &environment, &mut io::stdout().lock()),
+            Self::Init(args) => init::execute(&args, &environment, &mut io::stdout().lock()),
             Self::Setup(args) => setup::execute(&args, &environment, &mut io::stdout().lock()),
             Self::Status(args) => status::execute(&args, &mut io::stdout().lock()),
             Self::DeadLetters(args) => dead_letters::execute(&args, &environment, &mut io::stdout().lock()),
@@ -130,15 +133,6 @@ impl From<io::Error> for Failure {
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::Failed(format!("starting the runtime: {error}")))
-}
-
-/// A file is held open for each container and each of its rotated files that is not read yet: as many as the system
-/// lets us have, not only as many as it gives unasked.
-pub fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!("raising the limit of open files: {error}");
-    }
 }
 
 /// A variable of the environment; one that is not UTF-8 is as good as none.

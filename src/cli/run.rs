@@ -11,7 +11,7 @@ use tracing::info;
 use super::pretty::{Pretty, Totals};
 use super::printer::{Raw, subject};
 use super::reload::Watched;
-use super::{Color, Failure, RunArgs, RunOutput, environment, raise_file_limit};
+use super::{Color, Failure, RunArgs, RunOutput, environment, rights};
 use crate::allocator;
 use crate::config::{Config, LogFormat, Output, StdoutFormat};
 use crate::discover::Found;
@@ -44,7 +44,7 @@ pub fn execute(args: &RunArgs) -> Result<(), Failure> {
     };
     let log =
         log::start(config.log.level.name(), format).map_err(|error| Failure::Wrong(error.to_string()))?;
-    raise_file_limit();
+    rights::claim();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("starting the runtime: {error}")))?;
     let (begun, totals) = (Instant::now(), Arc::default());

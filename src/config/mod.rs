@@ -137,6 +137,13 @@ impl Config {
         Draft::parse(&text, &path.display().to_string())?.finish(env, Secrets::Read)
     }
 
+    /// As [`Config::load`], for what does not speak to the output: its secrets need not be there.
+    pub fn load_without_secrets(path: Option<&Path>, env: &Env<'_>) -> Result<Self, ConfigError> {
+        let path = Self::file(path, env);
+        let text = read(&path, THE_CONFIGURATION, NAME_IT)?;
+        Self::parse(&text, &path.display().to_string(), env)
+    }
+
     /// The file that [`Config::load`] reads.
     pub fn file(path: Option<&Path>, env: &Env<'_>) -> PathBuf {
         let named = || env("SKIDDER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);

@@ -120,6 +120,8 @@ impl World {
             "case \"$*\" in *' logs '*|logs*) cat app.log ;; *' -f '*) test -e \"${@: -1}\" ;; esac",
         );
         stand_in(root, "jq", "cat >/dev/null");
+        // What they would install and build, the tests of deploy/ look at.
+        ["docker", "helm", "kind"].iter().for_each(|name| stand_in(root, name, "true"));
         let configuration = format!(
             "data_dir: ${{DATA}}\nfiles: [{{ include: [/nothing/*.log] }}]\noutput: {{ elasticsearch: {{ urls: [\"{}\"] }} }}\n",
             elasticsearch.url()

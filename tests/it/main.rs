@@ -11,6 +11,7 @@ mod checkpoint;
 mod commands;
 mod configuration;
 mod demo;
+mod deploy;
 mod desk;
 mod docker;
 mod docs;

@@ -23,7 +23,7 @@ use super::view::View;
 use crate::checkpoint::Saved;
 use crate::cli::pretty::Pretty;
 use crate::cli::printer::subject;
-use crate::cli::{Failure, LogsArgs, environment, raise_file_limit};
+use crate::cli::{Failure, LogsArgs, environment, rights};
 use crate::config::{Config, KubeletUrl, Output, PatternRule, Rule, Selector, Stdout};
 use crate::discover::{Found, Globs, PathGlob, Scanner};
 use crate::event::{Origin, SourceKey};
@@ -55,10 +55,10 @@ pub fn execute(args: &LogsArgs) -> Result<(), Failure> {
     let filter = Filter::new(args, Timestamp::now(), &zone).map_err(wrong)?;
     log::start("warn", log::Format::Text).map_err(wrong)?;
     let config = config(args)?;
+    rights::claim();
     let mut plan = Plan::new(&args.paths, io::stdin().is_terminal());
     plan.logs
         .retain(|log| filter.takes_source(&subject(&log.found.origin, &log.found.shown.to_string_lossy())));
-    raise_file_limit();
 
     let wake = Arc::new(Wake::default());
     let sources = plan.logs.len() + usize::from(plan.stdin);

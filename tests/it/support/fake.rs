@@ -192,7 +192,8 @@ impl Fake {
 
     /// Serves HTTPS with a certificate of its own, which is written to `ca_file`; gives the URL.
     pub async fn serve_tls(&self, ca_file: &Path) -> String {
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let own =
+            rcgen::generate_simple_self_signed(["localhost", "elasticsearch"].map(str::to_owned)).unwrap();
         std::fs::write(ca_file, own.cert.pem()).unwrap();
         let identity = Identity { certificate: own.cert.pem(), key: own.signing_key.serialize_pem() };
         self.serve_as(&identity, rustls::DEFAULT_VERSIONS, None).await
