@@ -191,7 +191,7 @@ impl Generation {
             Filled::Truncated => return Ok(Got::Truncated),
         };
         let bytes = &buffer[from..to];
-        if self.offset == 0 && self.has_another_head(bytes) {
+        if self.offset == 0 && self.has_another_head(bytes, at_end) {
             return Ok(Got::Truncated);
         }
         if self.long.is_some() {
@@ -214,13 +214,14 @@ impl Generation {
     }
 
     /// At its first byte, where there is nothing before it to be compared: whether a plain file begins otherwise than
-    /// when it got its name.
-    fn has_another_head(&self, bytes: &[u8]) -> bool {
-        let begins = |name: Name| bytes.len() < name.head.len as usize || !name.head.begins(bytes);
+    /// when it got its name. A buffer that is smaller than the head tells nothing.
+    fn has_another_head(&self, bytes: &[u8], at_end: bool) -> bool {
+        let shorter = |name: &Name| bytes.len() < name.head.len as usize;
+        let begins_otherwise = |name: Name| if shorter(&name) { at_end } else { !name.head.begins(bytes) };
         !self.packed
             && matches!(self.place, Place::Plain(_))
             && self.long.is_none()
-            && self.name.is_some_and(begins)
+            && self.name.is_some_and(begins_otherwise)
     }
 
     fn advance(&mut self, bytes: &[u8], count: usize) {

@@ -135,10 +135,11 @@ async fn both_are_killed_again_and_again() {
         webs.iter_mut().for_each(|web| web.write(400));
         if kill % 3 == 2 {
             shelf.elasticsearch.kill9();
-            let errors =
-                async || agent.metric("skidder_bulk_requests_total{status=\"error\"}").await > Some(0.0);
+            // Be it a bulk request, or the look-up before it.
+            let unanswered =
+                async || agent.status().await["not_ready"].as_array().is_some_and(|why| !why.is_empty());
             webs.iter_mut().for_each(|web| web.write(100));
-            agent.until("a request that nobody answers", errors).await;
+            agent.until("a request that nobody answers", unanswered).await;
             agent.kill9();
             shelf.elasticsearch.restart().await;
         } else {
