@@ -45,7 +45,7 @@ smoke: cargo compiler ## runs each measurement once, to see that it runs
 	@cargo test --quiet --benches
 
 torture: cargo compiler ## kills, rotates and refuses at random: make torture SECONDS=600
-	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --test it -- torture:: model:: --nocapture
+	@SKIDDER_TORTURE_SECONDS=$(SECONDS) cargo test --test it -- torture:: model:: --nocapture --include-ignored
 
 check: cargo compiler ## format, lints, documentation, licences
 	@cargo fmt --check
