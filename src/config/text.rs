@@ -76,9 +76,12 @@ impl FromStr for Pattern {
             return Err("the pattern is empty and would match everything; write one".into());
         }
         // The crate's message draws a picture over several lines; its last says what is wrong.
-        let why = |error: regex::Error| {
-            let text = error.to_string();
-            text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        let why = |error: regex::Error| match regex_syntax::ast::parse::Parser::new().parse(text) {
+            Err(syntax) => format!("character {}: {}", syntax.span().start.column, syntax.kind()),
+            Ok(_) => {
+                let text = error.to_string();
+                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
         };
         let wrong =
             |error| format!("`{text}` is not a regular expression ({}); see docs.rs/regex", why(error));

@@ -75,7 +75,7 @@ fn broken_configurations_say_what_and_where() {
         ),
         (
             stdout("multiline:\n  patterns:\n    - name: x\n      start: '^[BEGIN'"),
-            "skidder.yaml:5: multiline.patterns[0].start: `^[BEGIN` is not a regular expression (unclosed character class); see docs.rs/regex",
+            "skidder.yaml:5: multiline.patterns[0].start: `^[BEGIN` is not a regular expression (character 2: unclosed character class); see docs.rs/regex",
         ),
         (
             stdout("multiline:\n  patterns:\n    - name: x"),
