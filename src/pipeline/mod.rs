@@ -12,7 +12,7 @@
 //! Dropping a sender means stop, a closed channel means done: the reader ends, so the gate ends, so the output ends
 //! when all is settled, so the collector ends, and then the keeper writes the last positions.
 //!
-//! All of this is a [shift](shift), which works under one configuration. Another configuration is another shift of the
+//! All of this is a *shift* (`shift`), which works under one configuration. Another configuration is another shift of the
 //! same agent: metrics, health, the server and the lock of `data_dir` stay, and what was read is handed over.
 
 mod baton;
