@@ -20,6 +20,7 @@ mod fixtures;
 mod http;
 mod instructions;
 mod kubelet;
+mod limits;
 mod logs;
 mod memory;
 mod messages;
