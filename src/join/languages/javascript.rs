@@ -96,7 +96,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START], r"error: (?:Uncaught )?(?:\(in promise\) )?AggregateError: ", AGGREGATE),
         sure(&[AGGREGATE], FRAME, AGGREGATE),
         text(&[AGGREGATE], AGGREGATE),
-        maybe(&[START], r"[{\[]$|.*: Promise \{$", LITERAL),
+        maybe(&[START], r"[{\[]$|(?:[\w$.-]+|Unhandled [Rr]ejection at): Promise \{$", LITERAL),
         maybe(&[LITERAL], r"[ \t]+\S", LITERAL),
         sure(&[LITERAL], FRAME, OBJECT),
         // pino-pretty: all below the head line is indented.
