@@ -97,7 +97,7 @@ pub enum StartAt {
 #[serde(deny_unknown_fields, default)]
 pub struct HeldFiles {
     /// How much of unlinked files that are not read yet is held, open or copied to `data_dir/spool`; 0 holds
-    /// none. Default: `1GiB`.
+    /// none. Not obeyed yet: they are held open, without a limit. Default: `1GiB`.
     #[serde(with = "size")]
     #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub max_bytes: u64,
