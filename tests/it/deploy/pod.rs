@@ -42,6 +42,10 @@ impl Node {
         let folder = TempDir::with_prefix("skidder-pod-").expect("folder of the node");
         // The user of the agent must get through to what is mounted from here.
         set_mode(folder.path(), 0o755);
+        // A root of its own, as a runtime's snapshot is: two runtimes that make places for mounts in one disturb each other.
+        let mut unpack = Command::new("cp");
+        unpack.arg("-a").arg(&image.root).arg(folder.path().join("root"));
+        assert!(unpack.status().expect("cp").success());
         let node = Self { folder, image, objects, secrets: Vec::new(), files: Vec::new() };
         let log = node.host("/var/log");
         fs::create_dir_all(&log).unwrap();
@@ -111,7 +115,7 @@ impl Node {
         json!({
             "ociVersion": "1.0.2",
             "hostname": "skidder-x2x9k",
-            "root": { "path": self.image.root, "readonly": context["readOnlyRootFilesystem"] },
+            "root": { "path": self.folder.path().join("root"), "readonly": context["readOnlyRootFilesystem"] },
             "process": {
                 "args": arguments,
                 "cwd": "/",
