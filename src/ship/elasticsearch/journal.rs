@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::delivery::{Hold, Past};
 use super::probe::Cluster;
-use super::state::{Health, HeldTarget, LastError, StateHandle, wall_time};
+use super::state::{Health, HeldTarget, LastError, StateHandle, wall_second};
 use super::verdict::Reason;
 use crate::event::Target;
 use crate::observe::{Repeats, Said};
@@ -76,10 +76,10 @@ impl Journal {
         self.state.change(|state| {
             let since = match &state.health {
                 Health::Trouble { since, .. } => since.clone(),
-                _ => wall_time(),
+                _ => wall_second(),
             };
             state.health = Health::Trouble { why: why.clone(), since };
-            state.last_error = Some(LastError { at: wall_time(), what: why });
+            state.last_error = Some(LastError { at: wall_second(), what: why });
         });
     }
 
@@ -88,7 +88,8 @@ impl Journal {
         if let Some(trouble) = self.trouble.take()
             && trouble.is_said
         {
-            tracing::info!("elasticsearch takes documents again after {:?}", now - trouble.since);
+            let seconds = (now - trouble.since).as_secs_f32();
+            tracing::info!("elasticsearch takes documents again after {seconds:.1} s");
         }
         self.state.change(|state| state.health = Health::Sending);
     }
@@ -111,7 +112,7 @@ impl Journal {
             };
             tracing::warn!(target_name = %target.name, "{} {what}: {why}", target.name);
             let what = format!("{}: {why}", target.name);
-            self.state.change(|state| state.last_error = Some(LastError { at: wall_time(), what }));
+            self.state.change(|state| state.last_error = Some(LastError { at: wall_second(), what }));
         }
     }
 
@@ -187,7 +188,7 @@ impl Journal {
     pub fn dropped(&self, target: &Target, count: usize, why: &str) {
         tracing::error!("{count} refused documents for {} are dropped: {why}", target.name);
         let what = format!("{count} refused documents dropped: {why}");
-        self.state.change(|state| state.last_error = Some(LastError { at: wall_time(), what }));
+        self.state.change(|state| state.last_error = Some(LastError { at: wall_second(), what }));
     }
 
     /// How much is asked of the cluster now.

@@ -140,7 +140,14 @@ pub(super) fn wall_nanos() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The wall clock's time as RFC 3339.
+/// The wall clock's time as RFC 3339, to the second: for people.
+pub(super) fn wall_second() -> String {
+    let mut time = wall_time();
+    time.truncate("2026-11-22T10:00:00".len());
+    time + "Z"
+}
+
+/// The wall clock's time as RFC 3339, to the nanosecond.
 pub(super) fn wall_time() -> String {
     String::from_utf8_lossy(&time::rfc3339(wall_nanos())).into_owned()
 }
