@@ -191,15 +191,17 @@ fn node<'a>(settings: &'a DocumentSettings, pod: Option<&'a PodMeta>) -> &'a str
     pod.map(|meta| meta.node.as_str()).filter(|node| !node.is_empty()).unwrap_or(&settings.node_name)
 }
 
-/// The container's id: of the link if that told it; the kubelet's only if it speaks of this very instance, for
-/// while a container crashes in a loop the kubelet lags behind the files.
+/// The container's id: of the link if that told it; the kubelet's only if it speaks of this very instance or of the one
+/// after it, for while a container crashes in a loop the kubelet's list and the files are not of the same moment.
 fn container_id<'a>(origin: &'a Origin, known: Option<&'a ContainerMeta>) -> &'a str {
     let Origin::Pod { instance, container_id, .. } = origin else { return "" };
-    if let Some(id) = container_id {
-        return id;
-    }
-    let current = known.filter(|known| known.restarts == *instance);
-    current.map_or("", |known| known.id.split_once("://").map_or(known.id.as_str(), |(_, id)| id))
+    let told = match (container_id, known) {
+        (Some(id), _) => id,
+        (None, Some(known)) if known.restarts == *instance => &known.id,
+        (None, Some(known)) if known.restarts.checked_sub(1) == Some(*instance) => &known.former_id,
+        (None, _) => "",
+    };
+    told.split_once("://").map_or(told, |(_, id)| id)
 }
 
 /// The runtime's name: the scheme of the container's id.

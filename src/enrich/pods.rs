@@ -147,6 +147,7 @@ fn as_listed(pod: &PodMeta) -> serde_json::Value {
                 .map(|(name, container)| json!({
                     "name": name, "image": container.image, "imageID": container.image_id,
                     "containerID": container.id, "restartCount": container.restarts,
+                    "lastState": {"terminated": {"containerID": container.former_id}},
                 }))
                 .collect::<Vec<_>>(),
         },
@@ -257,6 +258,20 @@ struct Status {
     container_id: Option<String>,
     #[serde(default)]
     restart_count: u32,
+    #[serde(default)]
+    last_state: LastState,
+}
+
+/// How the instance before came to its end; empty for the first.
+#[derive(Default, Deserialize)]
+struct LastState {
+    terminated: Option<Terminated>,
+}
+
+#[derive(Deserialize)]
+struct Terminated {
+    #[serde(default, rename = "containerID")]
+    container_id: String,
 }
 
 impl From<Listed> for PodMeta {
@@ -301,6 +316,8 @@ fn containers(
         }
         container.image_id = status.image_id;
         container.id = status.container_id.unwrap_or_default();
+        container.former_id =
+            status.last_state.terminated.map(|former| former.container_id).unwrap_or_default();
         container.restarts = status.restart_count;
     }
     containers

@@ -33,6 +33,13 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// What a link has told of the container stays so when the link is gone; `former` is the same log's.
+    pub fn remember_container(&mut self, former: &Self) {
+        if let (Self::Pod { container_id: id @ None, .. }, Self::Pod { container_id, .. }) = (self, former) {
+            id.clone_from(container_id);
+        }
+    }
+
     /// Namespace, pod and container, for what is chosen by them; empty where there is none. A file that no path
     /// names may still be of a pod: a sidecar's.
     pub fn names<'a>(&'a self, pod: Option<&'a PodMeta>) -> [&'a str; 3] {
@@ -75,6 +82,8 @@ pub struct ContainerMeta {
     pub image_id: String,
     /// `status.….containerID` with its scheme, such as `containerd://…`; empty for none.
     pub id: String,
+    /// `status.….lastState.terminated.containerID`, of the instance before; empty for none.
+    pub former_id: String,
     /// `status.….restartCount`.
     pub restarts: u32,
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::judge::judge;
 use super::*;
 use crate::enrich::pods::Pods;
-use crate::event::{End, Position, Span, TargetKind};
+use crate::event::{ContainerMeta, End, Position, Span, TargetKind};
 
 fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -376,4 +376,43 @@ fn a_docker_hosts_container() {
     )));
     let document = render(&Template::new(&settings(Schema::Fluentd, JsonMode::Off), &subject), &event(b"x"));
     assert!(document.contains(r#""docker":{"container_id":"ab12"},"tag":"d.ab12-json.log""#), "{document}");
+}
+
+/// While a container crashes in a loop the kubelet's list is of another moment than the file.
+#[test]
+fn a_container_id_is_of_the_very_instance_or_not_there() {
+    let container = ContainerMeta {
+        id: "containerd://now".to_owned(),
+        former_id: "containerd://before".to_owned(),
+        restarts: 4,
+        ..ContainerMeta::default()
+    };
+    let pod = PodMeta { containers: [("c".to_owned(), container)].into(), ..PodMeta::default() };
+    let id_of = |instance: u32, linked: Option<&str>| {
+        let origin = Origin::Pod {
+            namespace: "shop".to_owned(),
+            pod: "web".to_owned(),
+            uid: "u".to_owned(),
+            container: "c".to_owned(),
+            instance,
+            container_id: linked.map(str::to_owned),
+        };
+        let target = target();
+        let subject = Subject {
+            origin: &origin,
+            pod: Some(&pod),
+            target: None,
+            metadata: Metadata::Full,
+            ..file("/x.log", &target)
+        };
+        let settings = settings(Schema::Ecs, JsonMode::Off);
+        let document = render(&Template::new(&settings, &subject), &event(b"x"));
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        document["container"]["id"].as_str().map(str::to_owned)
+    };
+    assert_eq!(id_of(4, None).as_deref(), Some("now"));
+    assert_eq!(id_of(3, None).as_deref(), Some("before"));
+    assert_eq!(id_of(2, None), None);
+    assert_eq!(id_of(5, None), None, "the kubelet is behind");
+    assert_eq!(id_of(2, Some("linked")).as_deref(), Some("linked"));
 }

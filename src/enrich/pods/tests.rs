@@ -156,3 +156,19 @@ fn a_container_is_settled_when_its_own_id_is_known() {
     assert!(settled("u", "boom", 3, true), "the link tells the id");
     assert!(!settled("u", "new", 0, true) && !settled("other", "boom", 0, true));
 }
+
+#[test]
+fn the_instance_before_has_an_id_of_its_own_and_keeps_it_over_a_restart() {
+    let text = r#"{"items":[{"metadata":{"uid":"u"},"status":{"containerStatuses":[
+        {"name":"boom","containerID":"containerd://2","restartCount":2,
+         "lastState":{"terminated":{"exitCode":1,"containerID":"containerd://1"}}},
+        {"name":"first","containerID":"containerd://3","lastState":{}},
+        {"name":"odd","containerID":"containerd://4","lastState":{"running":{}}}]}}]}"#;
+    let pods = Pods::parse(text.as_bytes()).unwrap();
+    let mut written = Vec::new();
+    pods.write(&mut written).unwrap();
+    for pods in [pods, Pods::parse(&*written).unwrap()] {
+        let former = |name: &str| pods.get("u").unwrap().containers[name].former_id.clone();
+        assert_eq!(["boom", "first", "odd"].map(former), ["containerd://1", "", ""]);
+    }
+}

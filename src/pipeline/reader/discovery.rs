@@ -131,8 +131,9 @@ impl<O: Outlet> Reader<O> {
         self.sources.values().any(|source| source.chain.holds_inode(meta.dev(), meta.ino()))
     }
 
-    pub(super) fn found_again(&mut self, id: SourceId, found: Found, now: Instant) {
+    pub(super) fn found_again(&mut self, id: SourceId, mut found: Found, now: Instant) {
         let Some(source) = self.sources.get_mut(&id) else { return };
+        found.origin.remember_container(&source.found.origin);
         if source.found.path != found.path {
             let old = source.found.path.parent().map(Path::to_owned);
             source.chain.set_live(found.path.clone());
