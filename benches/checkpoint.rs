@@ -44,6 +44,7 @@ fn generation(source: u32) -> Record {
         device: 2049,
         inode: 1 << 20,
         start: 0,
+        size: 0,
     }
 }
 

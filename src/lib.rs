@@ -22,6 +22,8 @@ pub mod event;
 pub mod discover;
 pub mod tail;
 
+pub mod spool;
+
 pub mod decode;
 pub mod join;
 

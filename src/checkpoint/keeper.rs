@@ -79,6 +79,17 @@ impl Keeper {
         answer.await.map_err(|_| Stopped)
     }
 
+    /// As [`Keeper::durable`], for a thread that may wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn durable_blocking(&self, records: Vec<Record>) -> Result<(), Stopped> {
+        let Some(orders) = &self.orders else { return Ok(()) };
+        let (done, answer) = oneshot::channel();
+        orders.send(Order::Durable(records, done)).map_err(|_| Stopped)?;
+        answer.blocking_recv().map_err(|_| Stopped)
+    }
+
     /// Writes the records with the next positions; nothing waits for them.
     pub fn note(&self, records: Vec<Record>) {
         self.tell(Order::Note(records));

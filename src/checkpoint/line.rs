@@ -37,6 +37,8 @@ enum Entry<'a> {
         inode: u64,
         #[serde(default, skip_serializing_if = "is_zero")]
         start: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        size: u64,
     },
     Position {
         #[serde(borrow)]
@@ -150,15 +152,18 @@ impl<'a> Entry<'a> {
     fn of(record: &'a Record) -> Self {
         let name = |source: &'a SourceKey| Cow::Borrowed(&*source.0);
         match record {
-            Record::Generation { source, key, head_len, head, device, inode, start } => Self::Generation {
-                source: name(source),
-                key: *key,
-                head_len: *head_len,
-                head: *head,
-                device: *device,
-                inode: *inode,
-                start: *start,
-            },
+            Record::Generation { source, key, head_len, head, device, inode, start, size } => {
+                Self::Generation {
+                    source: name(source),
+                    key: *key,
+                    head_len: *head_len,
+                    head: *head,
+                    device: *device,
+                    inode: *inode,
+                    start: *start,
+                    size: *size,
+                }
+            }
             Record::Position { source, key, offset, anchor } => {
                 Self::Position { source: name(source), key: *key, offset: *offset, anchor: *anchor }
             }
@@ -178,8 +183,8 @@ impl<'a> Entry<'a> {
         let name = |source: Cow<'_, str>| SourceKey(Arc::from(source));
         Some(match self {
             Self::Checkpoint { .. } => return None,
-            Self::Generation { source, key, head_len, head, device, inode, start } => {
-                Record::Generation { source: name(source), key, head_len, head, device, inode, start }
+            Self::Generation { source, key, head_len, head, device, inode, start, size } => {
+                Record::Generation { source: name(source), key, head_len, head, device, inode, start, size }
             }
             Self::Position { source, key, offset, anchor } => {
                 Record::Position { source: name(source), key, offset, anchor }
@@ -252,6 +257,7 @@ mod tests {
                 device: u64::MAX,
                 inode: u64::MAX,
                 start: u64::MAX,
+                size: u64::MAX,
             },
             Record::Position { source: source.clone(), key, offset: u64::MAX - 1, anchor: u64::MAX },
             Record::Cut { source, key, offset: u64::MAX, stream: Stream::None },
@@ -279,6 +285,7 @@ mod tests {
                 device: 2,
                 inode: 3,
                 start: 0,
+                size: 9,
             },
             Record::Position { source: source.clone(), key, offset: 4, anchor: 5 },
             Record::Cut { source: source.clone(), key, offset: 6, stream: Stream::Stderr },
@@ -292,7 +299,7 @@ mod tests {
             json,
             [
                 r#"{"checkpoint":{"version":1}}"#,
-                r#"{"generation":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","head_len":120,"head":1,"device":2,"inode":3}}"#,
+                r#"{"generation":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","head_len":120,"head":1,"device":2,"inode":3,"size":9}}"#,
                 r#"{"position":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","offset":4,"anchor":5}}"#,
                 r#"{"cut":{"source":"pod/0a1b/web/0","key":"BwcHBwcHBwcH","offset":6,"stream":"stderr"}}"#,
                 r#"{"stream":{"name":"logs-a-b"}}"#,

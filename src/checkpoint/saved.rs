@@ -41,6 +41,8 @@ pub struct SavedGeneration {
     pub inode: u64,
     /// From where it is to be read when nothing of it was acknowledged yet.
     pub start: u64,
+    /// How many bytes it held when it was last looked at.
+    pub size: u64,
 }
 
 /// The lowest byte that is not acknowledged, see [`Record::Position`].
@@ -69,7 +71,7 @@ impl Saved {
     /// Adds one record. Applying a record again changes nothing.
     pub fn apply(&mut self, record: &Record) {
         match record {
-            Record::Generation { source, key, head_len, head, device, inode, start } => {
+            Record::Generation { source, key, head_len, head, device, inode, start, size } => {
                 let (head_len, head, device) = (*head_len, *head, *device);
                 self.source(source).register(SavedGeneration {
                     key: *key,
@@ -78,6 +80,7 @@ impl Saved {
                     device,
                     inode: *inode,
                     start: *start,
+                    size: *size,
                 });
             }
             Record::Position { source, key, offset, anchor } => {
@@ -148,6 +151,7 @@ impl SavedSource {
             device: generation.device,
             inode: generation.inode,
             start: generation.start,
+            size: generation.size,
         });
         let position = self.position.map(|SavedPosition { key, offset, anchor }| Record::Position {
             source: source.clone(),
@@ -186,6 +190,7 @@ mod tests {
             device: 2,
             inode: 3,
             start: 4,
+            size: 6,
         }
     }
 

@@ -56,6 +56,25 @@ pub struct Found {
     pub block: usize,
 }
 
+impl Found {
+    /// A log that an agent had found, and of which nothing is left where it was.
+    pub fn gone(
+        key: SourceKey,
+        path: PathBuf,
+        shown: PathBuf,
+        container_id: Option<String>,
+        block: usize,
+    ) -> Self {
+        let named = || names::pod_log(&shown).or_else(|| names::docker_log(&path));
+        let origin = named().filter(|origin| names::source_key(origin, &path) == key);
+        let mut origin = origin.unwrap_or(Origin::File);
+        if let Origin::Pod { container_id: id, .. } = &mut origin {
+            *id = container_id;
+        }
+        Self { path, shown, origin, key, block }
+    }
+}
+
 /// What a scan saw.
 #[derive(Debug, Default)]
 pub struct Scan {

@@ -75,6 +75,8 @@ pub enum Record {
         inode: u64,
         /// From where it is to be read when nothing of it was acknowledged yet (`start_at: end`), else 0.
         start: u64,
+        /// How many bytes it held when it was last looked at: what is lost at least, should it vanish.
+        size: u64,
     },
     /// All of the source before this byte of this generation is acknowledged, and all generations before it.
     Position {

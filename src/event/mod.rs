@@ -5,10 +5,12 @@
 
 mod batch;
 mod metadata;
+mod rest;
 pub mod time;
 
 pub use batch::{Batch, Item, Receipt, Record, Settled, Target, TargetKind, Verdict};
 pub use metadata::{ContainerMeta, Origin, PodMeta};
+pub use rest::{Original, Rest};
 
 use std::collections::HashMap;
 use std::fmt;

@@ -29,6 +29,8 @@ pub enum RunError {
     Stdout(#[source] io::Error),
     #[error("kubernetes.kubelet.url: reading {path}: {error}; name a file that holds what the kubelet answers to /pods", path = path.display())]
     Recorded { path: PathBuf, error: String },
+    #[error("opening the spool in data_dir: {0}; make it writable for the agent or set another")]
+    Spool(#[source] io::Error),
     #[error("starting a thread: {0}; raise the limit of processes and threads (pids) of the agent")]
     Thread(#[source] io::Error),
     #[error(

@@ -36,7 +36,7 @@ pub mod wake;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::warn;
 
@@ -54,6 +54,10 @@ use reader::Course;
 use shift::{Closed, Shift};
 use shipping::Printer;
 use wake::Stop;
+
+/// How long copies to the spool are waited for at the end, when all else is done: they are made while the output
+/// drains.
+const LAST_COPIES: Duration = Duration::from_secs(3);
 
 /// The printer that a configuration asks for, if it asks for one.
 pub type PrinterOf = dyn Fn(&Config) -> Option<Box<dyn Printer>>;
@@ -174,7 +178,7 @@ impl Agent {
             () = shutdown.asked() => None,
         };
         self.status.forget_output(&shift.output_name);
-        let Closed { output, baton, saved } = shift.close(over).await;
+        let Closed { output, baton, saved } = shift.close(over, Duration::MAX).await;
         if let Err(error) = saved {
             warn!(
                 "writing the last positions: {error}; what was sent since is sent again under the same ids"
@@ -197,7 +201,7 @@ async fn end(mut shift: Shift, mut over: Option<shift::Over>, config: &Config) -
         });
         over = tokio::time::timeout(config.shutdown.timeout, shift.over()).await.ok();
     }
-    let Closed { output, baton, saved } = shift.close(over).await;
+    let Closed { output, baton, saved } = shift.close(over, LAST_COPIES).await;
     saved.map_err(RunError::LastWrite)?;
     output.unwrap_or(Err(RunError::Timeout))?;
     // A reader that panicked has closed its channel too.

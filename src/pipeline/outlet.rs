@@ -60,6 +60,12 @@ pub trait Outlet {
     /// The account of a source that was described.
     fn account(&self, source: SourceId) -> Option<Arc<Account>>;
 
+    /// How far a source is acknowledged, and remembered: the lowest byte that is not, and its generation. `None` when
+    /// nothing is.
+    fn remembered(&self, _source: SourceId) -> Option<(GenerationKey, u64)> {
+        None
+    }
+
     /// Bytes of a source were gone before they were read.
     fn lost(&mut self, source: SourceId, key: &SourceKey, loss: Loss);
 

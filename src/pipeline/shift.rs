@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
@@ -21,14 +22,15 @@ use super::directory::Directory;
 use super::filters::Filters;
 use super::outcome::{Collector, watch_output};
 use super::plan::Plan;
-use super::reader::Reader;
-use super::shipping::{Printer, Rendering, Shipping, ShippingSettings, Ways};
+use super::reader::{Holding, Reader};
+use super::shipping::{Printer, Remembered, Rendering, Shipping, ShippingSettings, Ways};
 use super::wake::{Stop, Wake};
 use super::{Agent, RunError, settings};
 use crate::checkpoint::{Keeper, News, Saved, Store, gate};
 use crate::config::{Config, Output, StdoutFormat, Switch};
 use crate::ship::elasticsearch::{self, StateHandle};
 use crate::ship::stdout;
+use crate::spool::{Spool, Stock};
 
 /// Batches between the reader and the gate, and between the gate and the output: enough that none waits for the
 /// other, few enough that memory is where work is.
@@ -53,6 +55,7 @@ pub(super) struct Shift {
     asking: JoinHandle<()>,
     keeper: Keeper,
     keeping: thread::JoinHandle<()>,
+    spooling: thread::JoinHandle<()>,
     /// What the output says of itself.
     pub state: StateHandle,
     /// How the output is called on the status page.
@@ -76,8 +79,10 @@ impl Shift {
         let Plan { config, reader, documents, recorded, elasticsearch } = plan;
         let wake = Arc::new(Wake::default());
         let budget = Arc::new(Budget::new(usize::try_from(config.max_buffered_bytes).unwrap_or(usize::MAX)));
-        let (mut saved, keeper, keeping) = keep(agent, &config)?;
+        let remembered = Arc::new(Remembered::default());
+        let (mut saved, keeper, keeping) = keep(agent, &config, &remembered)?;
         let memory = memory(std::mem::take(&mut saved.streams), &keeper);
+        let (holding, spooling) = spool(&config, &keeper, &wake)?;
         let (directory, asking) = match recorded {
             Some(pods) => (Directory::recorded(pods), tokio::spawn(async {})),
             None => ask(agent, &config, &wake),
@@ -104,6 +109,7 @@ impl Shift {
             budget: Arc::clone(&budget),
             spare_bodies,
             backlog: Arc::clone(&agent.backlog),
+            remembered,
             metrics: Arc::clone(&agent.metrics),
         };
         agent.backlog.begin_again();
@@ -111,6 +117,7 @@ impl Shift {
         let metrics = Arc::clone(&agent.metrics);
         let mut reader = Reader::new(reader, directory, saved, outlet, Arc::clone(&wake), metrics);
         reader.set_heartbeat(agent.health.heartbeat("reader", READER_LIMIT));
+        reader.set_holding(holding);
         if let Some(baton) = baton {
             reader.take_over(baton);
         }
@@ -168,6 +175,7 @@ impl Shift {
             asking,
             keeper,
             keeping,
+            spooling,
             state,
             output_name,
         })
@@ -185,11 +193,12 @@ impl Shift {
     }
 
     /// Ends everything, the output too if it is not `over` yet, and writes the last positions. What is not settled by
-    /// then is not remembered, and sent again under the same ids by whoever comes next.
+    /// then is not remembered, and sent again under the same ids by whoever comes next. Copies of files that have lost
+    /// their names are waited for, for that long at the most.
     ///
     /// # Errors
     /// How the output ended, a reader that panicked, a disk that does not take the last positions.
-    pub async fn close(self, over: Option<Over>) -> Closed {
+    pub async fn close(self, over: Option<Over>, copies: Duration) -> Closed {
         self.wake.stop(Stop::Stop);
         let output = match over {
             Some(Ok(ended)) => Some(ended),
@@ -205,6 +214,11 @@ impl Shift {
         // With the output the channel to it has ended.
         let _ = self.collecting.await;
         let baton = self.reader.await;
+        // What was unlinked lately is copied since the reader was told to stop. The keeper must be there for it.
+        let copied = tokio::task::spawn_blocking(|| self.spooling.join());
+        if tokio::time::timeout(copies, copied).await.is_err() {
+            warn!("not all files that were unlinked lately are copied to the spool");
+        }
         let saved = self.keeper.flush_and_stop().await;
         let _ = self.keeping.join();
         Closed { output, baton: baton.map_err(|_| RunError::ReaderEnded), saved }
@@ -239,7 +253,11 @@ fn rendering(config: &Config, printer: Option<Box<dyn Printer>>) -> Rendering {
 }
 
 /// The checkpoint and its keeper.
-fn keep(agent: &Agent, config: &Config) -> Result<(Saved, Keeper, thread::JoinHandle<()>), RunError> {
+fn keep(
+    agent: &Agent,
+    config: &Config,
+    remembered: &Arc<Remembered>,
+) -> Result<(Saved, Keeper, thread::JoinHandle<()>), RunError> {
     let (store, saved) = Store::open(&config.data_dir)?;
     if let Some(damage) = store.damage() {
         warn!("{damage}");
@@ -248,6 +266,7 @@ fn keep(agent: &Agent, config: &Config) -> Result<(Saved, Keeper, thread::JoinHa
     let condition = agent.health.condition("checkpoint");
     condition.met();
     let mut troubled = false;
+    let remembered = Arc::clone(remembered);
     let news = move |news: News<'_>| match news {
         News::Alive => heartbeat.beat(),
         News::Refused(error) if !troubled => {
@@ -261,7 +280,8 @@ fn keep(agent: &Agent, config: &Config) -> Result<(Saved, Keeper, thread::JoinHa
             condition.met();
         }
         News::NotCompacted(error) => warn!("writing the checkpoint anew: {error}; it grows on meanwhile"),
-        News::Refused(_) | News::Settled(_) | News::Saved(_) => {}
+        News::Saved(receipt) => remembered.saved(receipt),
+        News::Refused(_) | News::Settled(_) => {}
     };
     let (keeper, thread) = Keeper::start(store, SAVE_EVERY, news).map_err(RunError::Thread)?;
     Ok((saved, keeper, thread))
@@ -276,6 +296,20 @@ fn memory(streams: BTreeMap<Arc<str>, Vec<Arc<str>>>, keeper: &Keeper) -> elasti
         Box::pin(async move { keeper.durable(vec![record]).await.unwrap_or(()) })
     };
     elasticsearch::Memory { streams, keep: Arc::new(keep) }
+}
+
+/// The spool, and what was left in it.
+fn spool(
+    config: &Config,
+    keeper: &Keeper,
+    wake: &Arc<Wake>,
+) -> Result<(Holding, thread::JoinHandle<()>), RunError> {
+    let stock = Stock::of(&config.data_dir).map_err(RunError::Spool)?;
+    let (keeper, wake) = (keeper.clone(), Arc::clone(wake));
+    let durable = move |record| keeper.durable_blocking(vec![record]).map_err(io::Error::other);
+    let bell = move || wake.nudge();
+    let (spool, thread) = Spool::start(&config.data_dir, durable, bell).map_err(RunError::Thread)?;
+    Ok((Holding::new(spool, config.held_files.max_bytes, stock), thread))
 }
 
 /// Who tells of pods: the kubelet, or nobody.

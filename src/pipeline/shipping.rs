@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
@@ -21,8 +21,8 @@ use crate::discover::Found;
 use crate::enrich::{DockerMeta, DocumentSettings, Metadata, Scratch, Subject, Template};
 use crate::event::time::Clock;
 use crate::event::{
-    Batch, BySource, End, Event, GenerationKey, Origin, PodMeta, Position, Record, SourceId, SourceKey,
-    Target,
+    Batch, BySource, End, Event, GenerationKey, Origin, PodMeta, Position, Receipt, Record, SourceId,
+    SourceKey, Target,
 };
 use crate::observe::metrics::{ReasonLabel, ResultLabel};
 use crate::observe::{Account, Backlog, Fate, Metrics, Owner};
@@ -76,8 +76,25 @@ pub struct Ways {
     pub spare_bodies: Receiver<Vec<u8>>,
     /// The accounts.
     pub backlog: Arc<Backlog>,
+    /// How far each source is delivered, and the checkpoint says so.
+    pub remembered: Arc<Remembered>,
     /// Counts what is lost.
     pub metrics: Arc<Metrics>,
+}
+
+/// How far each source is delivered and remembered: the keeper of the checkpoint tells, the reader asks.
+#[derive(Debug, Default)]
+pub struct Remembered(Mutex<BySource<(GenerationKey, u64)>>);
+
+impl Remembered {
+    /// The checkpoint says that a source stands here.
+    pub fn saved(&self, receipt: &Receipt) {
+        self.lock().insert(receipt.source, (receipt.generation, receipt.offset));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BySource<(GenerationKey, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The outlet.
@@ -141,6 +158,8 @@ struct Shipped {
     clock: Clock,
     /// What the rate limit leaves out just now.
     limited: Option<Spell>,
+    /// Why bytes of it were lost, as far as that was said.
+    said_lost: BTreeSet<&'static str>,
     /// See [`Facts::read_before`].
     read_before: Position,
 }
@@ -214,16 +233,27 @@ impl Outlet for Shipping {
         };
         let template = template(documents, facts, target.as_deref());
         let mut filters = self.packer.settings.filters.of(facts);
-        let (account, limited) = match self.sources.remove(&facts.id) {
+        let (account, limited, said_lost) = match self.sources.remove(&facts.id) {
             Some(known) => {
                 filters.go_on_from(known.filters);
-                (known.account, known.limited)
+                (known.account, known.limited, known.said_lost)
             }
-            None => (self.ways.backlog.open(facts.id, owner(facts)), None),
+            None => (self.ways.backlog.open(facts.id, owner(facts)), None, BTreeSet::new()),
         };
         let (found, pod, read_before) = (facts.found.clone(), facts.pod.cloned(), facts.read_before);
         let clock = Clock::default();
-        let shipped = Shipped { found, pod, template, route, filters, account, clock, limited, read_before };
+        let shipped = Shipped {
+            found,
+            pod,
+            template,
+            route,
+            filters,
+            account,
+            clock,
+            limited,
+            said_lost,
+            read_before,
+        };
         self.sources.insert(facts.id, shipped);
     }
 
@@ -287,12 +317,19 @@ impl Outlet for Shipping {
         self.sources.get(&source).map(|shipped| Arc::clone(&shipped.account))
     }
 
+    fn remembered(&self, source: SourceId) -> Option<(GenerationKey, u64)> {
+        self.ways.remembered.lock().get(&source).copied()
+    }
+
     fn lost(&mut self, source: SourceId, key: &SourceKey, loss: Loss) {
         if loss.bytes == 0 {
             info!(source = %key, reason = loss.reason, "the file that was read last is gone; whether it grew before that is not known");
             return;
         }
-        warn!(source = %key, bytes = loss.bytes, reason = loss.reason, "bytes were gone before they were read");
+        let shipped = self.sources.get_mut(&source);
+        if shipped.is_none_or(|shipped| shipped.said_lost.insert(loss.reason)) {
+            warn!(source = %key, bytes = loss.bytes, reason = loss.reason, "bytes were gone before they were read; what follows is counted");
+        }
         let reason = ReasonLabel { reason: loss.reason };
         self.ways.metrics.lost_bytes.get_or_create_owned(&reason).inc_by(loss.bytes);
         if let Some(shipped) = self.sources.get(&source) {
@@ -340,6 +377,7 @@ impl Outlet for Shipping {
         self.tell_limited(|id, _| id == source, Instant::now());
         self.sources.remove(&source);
         self.packer.assembler.forget(source);
+        self.ways.remembered.lock().remove(&source);
         self.ways.backlog.close(source);
     }
 

@@ -385,6 +385,9 @@ impl Source {
         for record in self.chain.take_records() {
             outlet.record(record, self.naming == Naming::Mark, now);
         }
+        for note in self.chain.take_notes() {
+            outlet.record(note, false, now);
+        }
         for loss in self.chain.take_losses() {
             self.pass(loss.bytes);
             outlet.lost(self.id, &self.found.key, loss);

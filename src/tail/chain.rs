@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::generation::{Generation, Got, LongLine, Name, State};
+use super::held::Copying;
 use super::identity::{HEAD_MAX, Head, Naming, mint};
 use super::lines::{Lines, after_hole};
 use super::place::{Anchor, Place};
@@ -18,11 +19,11 @@ use crate::event::{GenerationKey, Position, Record, SourceKey, Span};
 
 /// How long after a younger generation was seen the older one may still be written to, where nobody tells that
 /// it was closed. The runtime reopens within milliseconds.
-const CLOSING: Duration = Duration::from_secs(1);
+pub(super) const CLOSING: Duration = Duration::from_secs(1);
 
 /// How long an unlinked file without a successor is held after its last byte: the runtime may write on to it until
 /// the kubelet's next check (10 s apart by default) makes it reopen.
-const UNLINKED: Duration = Duration::from_secs(30);
+pub(super) const UNLINKED: Duration = Duration::from_secs(30);
 
 /// How many finished generations are remembered, so that their files are not taken for new ones.
 pub(super) const FINISHED: usize = 16;
@@ -58,17 +59,26 @@ pub struct Chain {
     pub(super) max_line: usize,
     /// Oldest first; the front is the one being read.
     pub(super) generations: VecDeque<Generation>,
+    /// Older than all of those: read to their end, and held until they are acknowledged.
+    pub(super) read: VecDeque<Generation>,
+    /// Whether what was read is held.
+    pub(super) keeps: bool,
+    /// The lowest byte that is not acknowledged, as last told.
+    pub(super) acknowledged: Option<Position>,
     /// What was read to its end, oldest first, bounded.
     pub(super) finished: VecDeque<Finished>,
     /// What the checkpoint knows, until the first survey has used it.
     pub(super) resume: Option<Resume>,
     next_ordinal: u32,
     /// The end of the youngest generation that was read to its end.
-    last: Option<(Position, GenerationKey)>,
+    pub(super) last: Option<(Position, GenerationKey)>,
     /// The names of the generations that events may begin or end in, oldest first.
     keys: Keys,
     pub(super) records: Vec<Record>,
+    pub(super) notes: Vec<Record>,
     pub(super) losses: Vec<Loss>,
+    /// Copies that are not needed any more.
+    pub(super) discarded: Vec<PathBuf>,
 }
 
 /// A generation that was read to its end.
@@ -129,13 +139,18 @@ impl Chain {
             live,
             max_line,
             generations: VecDeque::new(),
+            read: VecDeque::new(),
+            keeps: false,
+            acknowledged: None,
             finished: VecDeque::new(),
             resume: Some(resume),
             next_ordinal: 0,
             last: None,
             keys: Keys::default(),
             records: Vec::new(),
+            notes: Vec::new(),
             losses: Vec::new(),
+            discarded: Vec::new(),
         }
     }
 
@@ -166,6 +181,10 @@ impl Chain {
             anchor: Anchor::NONE,
             long: None,
             end_seen: 0,
+            unlinked: None,
+            copy: None,
+            copying: Copying::NotYet,
+            noted: 0,
         });
         Ok(chain)
     }
@@ -187,7 +206,8 @@ impl Chain {
 
     /// Whether a file with this device and inode is held.
     pub fn holds_inode(&self, device: u64, inode: u64) -> bool {
-        self.generations.iter().any(|held| (held.device, held.inode) == (device, inode))
+        let mut held = self.read.iter().chain(&self.generations);
+        held.any(|held| (held.device, held.inode) == (device, inode))
     }
 
     /// The names of the generations that given-out lines came from.
@@ -243,9 +263,14 @@ impl Chain {
         Some((key, position.offset, anchor))
     }
 
-    /// What the checkpoint should know of new generations; each is told once.
+    /// What the checkpoint must know of new generations; each is told once.
     pub fn take_records(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.records)
+    }
+
+    /// What the checkpoint should know of how generations go on: better heads, and sizes.
+    pub fn take_notes(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.notes)
     }
 
     /// What is known to be lost; each loss is told once.
@@ -271,6 +296,8 @@ impl Chain {
 
     /// Closes all files. The next survey begins with what is written after it.
     pub fn let_go(&mut self) {
+        self.discard_copies();
+        self.read.clear();
         self.generations.clear();
         self.resume = Some(Resume::fresh(StartAt::End));
     }
@@ -278,7 +305,7 @@ impl Chain {
     /// Whether it is a stream that has not come to its end.
     pub fn awaits_input(&self) -> bool {
         let is_awaited = |front: &Generation| {
-            front.state == State::Live && matches!(front.place, Place::Forward(_)) && !front.place.is_over()
+            front.state == State::Live && matches!(front.place, Place::Stream(_)) && !front.place.is_over()
         };
         self.generations.front().is_some_and(is_awaited)
     }
@@ -298,19 +325,20 @@ impl Chain {
         self.live.metadata().is_ok_and(|meta| self.holds_inode(meta.dev(), meta.ino()))
     }
 
-    /// Goes on with the next file where trying again is no use: a packed file that is damaged stays so. How much there
-    /// was in it nobody knows; its size on the disk is counted as lost. Returns whether it did.
-    pub fn give_up_damaged(&mut self) -> bool {
-        let Some(front) = self.generations.front().filter(|front| front.packed) else { return false };
-        let bytes = front.path.metadata().map_or(0, |meta| meta.len());
-        self.losses.push(Loss { bytes, reason: "unreadable" });
-        self.finish_front();
-        true
+    /// Whether what is read is packed: where that is damaged, it stays so.
+    pub fn reads_packed(&self) -> bool {
+        self.generations.front().is_some_and(|front| matches!(front.place, Place::Packed { .. }))
     }
 
-    /// Goes on with the next file: the one being read cannot be read any further.
-    pub fn give_up_reading(&mut self) {
-        self.finish_front();
+    /// Goes on with the next file: the one being read cannot be read any further. Returns the copy that was damaged,
+    /// if it is one.
+    pub fn give_up_reading(&mut self) -> Option<PathBuf> {
+        let front = self.generations.front_mut()?;
+        let bytes = front.unread_at_least();
+        let copy = front.copy.take().map(|rest| rest.path);
+        self.losses.push(Loss { bytes, reason: "unreadable" });
+        self.take_front();
+        copy
     }
 
     /// Whether a look at the open files shows something new to read or to do.
@@ -421,7 +449,7 @@ impl Chain {
         if let Ok(head) = front.find_head() {
             let name = Name { head, ..name };
             front.name = Some(name);
-            self.records.push(front.record(&self.source, name));
+            self.notes.push(front.record(&self.source, name));
         }
     }
 
@@ -443,14 +471,26 @@ impl Chain {
         if self.generations.len() > 1 { CLOSING } else { UNLINKED }
     }
 
+    /// The front was read to its end; it is held on until it is acknowledged.
     pub(super) fn finish_front(&mut self) {
-        let Some(front) = self.generations.pop_front() else { return };
-        let Some(name) = front.name else { return };
+        let front = self.take_front().filter(|_| self.keeps);
+        if let Some(mut front) = front {
+            front.place.is_read();
+            front.state = State::Closed;
+            self.read.push_back(front);
+        }
+    }
+
+    /// The front is not read any more; `None` when it never had a name.
+    pub(super) fn take_front(&mut self) -> Option<Generation> {
+        let front = self.generations.pop_front()?;
+        let name = front.name?;
         self.last = Some((Position { generation: front.ordinal, offset: front.offset }, name.key));
         let Generation { device, inode, anchor, offset: end, .. } = front;
         self.finished.push_back(Finished { name, end, anchor, device, inode });
         if self.finished.len() > FINISHED {
             self.finished.pop_front();
         }
+        Some(front)
     }
 }

@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::held::Copying;
 use super::identity::{Head, Naming, first_bytes, mint, name_from_first_line};
 use super::lines::{Lines, after_hole};
-use super::place::{Anchor, Filled, Place};
-use crate::event::{GenerationKey, Position, RawLine, Record, SourceKey, Span};
+use super::place::{Anchor, Filled, Packed, Place};
+use crate::event::{GenerationKey, Position, RawLine, Record, Rest, SourceKey, Span};
 
 /// Where a generation is in its life.
 ///
@@ -72,6 +73,14 @@ pub struct Generation {
     pub long: Option<LongLine>,
     /// The end of the file at the last read, when nothing whole was left to read; else 0.
     pub end_seen: u64,
+    /// When it was first seen without a name.
+    pub unlinked: Option<Instant>,
+    /// The copy of its rest, as it was when the copy was made.
+    pub copy: Option<Rest>,
+    /// Whether a copy is being made.
+    pub copying: Copying,
+    /// Its size, as the checkpoint was last told.
+    pub noted: u64,
 }
 
 /// A line that is longer than a block.
@@ -124,6 +133,14 @@ impl LongLine {
 }
 
 impl Generation {
+    /// What of it is not read, as far as that is known: how much a packed file holds is not, so its size counts.
+    pub fn unread_at_least(&self) -> u64 {
+        match &self.place {
+            Place::Packed { file: Packed::Gzip { file, .. }, .. } => file.metadata().map_or(0, |meta| meta.len()),
+            place => place.stat().map_or(0, |stat| stat.size.saturating_sub(self.low())),
+        }
+    }
+
     /// The lowest byte that is not given out.
     pub fn low(&self) -> u64 {
         self.long.as_ref().map_or(self.offset, |long| long.start)
@@ -164,7 +181,7 @@ impl Generation {
     pub fn find_head(&self) -> io::Result<Head> {
         match &self.place {
             Place::Plain(file) => Ok(Head::of(&first_bytes(file, false)?)),
-            Place::Packed { .. } | Place::Forward(_) => Err(io::ErrorKind::Unsupported.into()),
+            Place::Packed { .. } | Place::Stream(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -178,6 +195,7 @@ impl Generation {
             device: self.device,
             inode: self.inode,
             start: self.start,
+            size: self.noted,
         }
     }
 
@@ -275,13 +293,17 @@ mod tests {
             device: 0,
             inode: 0,
             packed: false,
-            place: Place::Plain(file.reopen().unwrap()),
+            place: Place::plain(file.reopen().unwrap()),
             first_line: Vec::new(),
             start: 0,
             offset: 0,
             anchor: Anchor::NONE,
             long: None,
             end_seen: 0,
+            unlinked: None,
+            copy: None,
+            copying: Copying::NotYet,
+            noted: 0,
         };
         (file, generation)
     }

@@ -7,6 +7,7 @@
 //! | the head: a hash of the first bytes (plain files) | inode reuse across a restart, the same path with new content |
 //! | the anchor: the bytes just before the offset | a file that was truncated and grew past its old size, two files with the same head |
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -92,7 +93,7 @@ fn shortened(bytes: [u8; 16]) -> GenerationKey {
 /// When it cannot be read, or is packed and not gzip.
 pub fn first_bytes(file: &File, packed: bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let from_start = FromStart { file, at: 0 };
+    let from_start = Reading { file, at: 0 };
     if packed {
         let unpacked = flate2::read::MultiGzDecoder::new(from_start);
         let read = unpacked.take(FIRST_LINE_MAX as u64).read_to_end(&mut bytes);
@@ -120,15 +121,25 @@ pub fn anchor_hash(bytes: &[u8]) -> u64 {
     if bytes.is_empty() { 0 } else { xxh3_64(bytes) }
 }
 
-/// Reads a file by offset, so that nobody's place in it is moved.
-struct FromStart<'a> {
-    file: &'a File,
-    at: u64,
+/// How many bytes a packed file says that it holds (modulo 4 GiB, as gzip has it); 0 for one that is too short.
+pub fn unpacked_len(file: &File) -> u64 {
+    let mut len = [0; 4];
+    let end = file.metadata().map_or(0, |meta| meta.len());
+    let read = end.checked_sub(4).map(|at| file.read_exact_at(&mut len, at));
+    if matches!(read, Some(Ok(()))) { u32::from_le_bytes(len).into() } else { 0 }
 }
 
-impl Read for FromStart<'_> {
+/// Reads a file by offset, so that nobody's place in it is moved.
+pub(super) struct Reading<F> {
+    /// The file.
+    pub file: F,
+    /// The next byte.
+    pub at: u64,
+}
+
+impl<F: Borrow<File>> Read for Reading<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
+        let count = self.file.borrow().read_at(buffer, self.at)?;
         self.at += count as u64;
         Ok(count)
     }

@@ -7,6 +7,7 @@
 
 mod chain;
 mod generation;
+mod held;
 pub mod identity;
 mod lines;
 mod place;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use chain::{Chain, HeldFiles, Keys, Loss, Turn};
 pub use generation::LongLine;
+pub use held::{Copying, Nameless};
 pub use identity::{Head, Naming};
 pub use lines::{Lines, LinesIter};
 pub use resume::{Known, Reached, Resume, StartAt};

@@ -5,23 +5,39 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::mem;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 
-use super::identity::{ANCHOR_LEN, anchor, anchor_hash};
+use flate2::bufread::MultiGzDecoder;
+
+use super::identity::{ANCHOR_LEN, Reading, anchor, anchor_hash, unpacked_len};
+use crate::event::Rest;
 
 /// Where a generation's bytes lie.
 pub enum Place {
     /// A file that is read by offset; nothing is remembered between two reads but the offset.
-    Plain(File),
-    /// A packed file of which nothing was read yet: what unpacks it takes some 100 KiB of memory, and of many files
-    /// only one at a time is read.
+    Plain(Arc<File>),
+    /// A packed file, which is opened for unpacking when it is read.
     Packed {
         /// The file.
-        file: File,
-        /// How many unpacked bytes are not wanted.
-        skip: u64,
+        file: Packed,
+        /// The reading of it, from its first read to its last.
+        reading: Option<Forward>,
     },
-    /// A stream that is read forwards: a packed file, or standard input.
-    Forward(Forward),
+    /// A stream that has no file, such as standard input.
+    Stream(Forward),
+}
+
+/// A packed file.
+pub enum Packed {
+    /// One that rotation has packed, all of its generation.
+    Gzip {
+        /// The file.
+        file: Arc<File>,
+        /// How long it is when unpacked, as it says itself.
+        len: u64,
+    },
+    /// A copy of the rest of a generation. It has its name as long as it is needed, so it is not held open.
+    Rest(Rest),
 }
 
 /// A stream that is read forwards.
@@ -111,89 +127,146 @@ impl Anchor {
     pub const NONE: Self = Self { bytes: [0; ANCHOR_LEN], len: 0 };
 }
 
+impl Packed {
+    /// Its bytes from `offset` on. Nothing is read before the first of them is asked for.
+    fn bytes_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let (bytes, skip): (Box<dyn Read + Send>, u64) = match self {
+            Self::Gzip { file, .. } => {
+                let file = BufReader::with_capacity(64 * 1024, Reading { file: Arc::clone(file), at: 0 });
+                (Box::new(MultiGzDecoder::new(file)), offset)
+            }
+            Self::Rest(rest) => ((rest.open)(&rest.path)?, offset.saturating_sub(rest.start)),
+        };
+        Ok(Box::new(Skipping { bytes, skip }))
+    }
+}
+
+/// Leaves out the first bytes, when the first of the others are asked for.
+struct Skipping {
+    bytes: Box<dyn Read + Send>,
+    skip: u64,
+}
+
+impl Read for Skipping {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.skip > 0 {
+            self.skip -= io::copy(&mut self.bytes.by_ref().take(self.skip), &mut io::sink())?;
+            if self.skip > 0 {
+                let message = format!("it ends {} bytes before what is to be read of it", self.skip);
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+            }
+        }
+        self.bytes.read(buffer)
+    }
+}
+
 impl Place {
-    /// A packed file; when it is read, bytes before `skip` are read and thrown away.
-    pub fn packed(file: File, skip: u64) -> Self {
-        Self::Packed { file, skip }
+    /// A plain file.
+    pub fn plain(file: File) -> Self {
+        Self::Plain(Arc::new(file))
     }
 
-    /// Makes a packed file ready to be read, which else its first read does.
-    ///
-    /// # Errors
-    /// When it is not gzip, or ends before `skip`.
-    pub fn unpack(&mut self) -> io::Result<()> {
-        if !matches!(self, Self::Packed { .. }) {
-            return Ok(());
-        }
-        // One that cannot be unpacked now will never be.
-        let Self::Packed { file, skip } = mem::replace(self, Self::stream(io::empty())) else {
-            return Ok(());
-        };
-        let unpacked = flate2::read::MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, file));
-        let mut forward = Forward::new(unpacked);
-        let skipped = io::copy(&mut forward.input.by_ref().take(skip), &mut io::sink())?;
-        if skipped < skip {
-            let message = format!("ends at byte {skipped}, before byte {skip} where it is to be read on");
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
-        }
-        forward.at = skip;
-        *self = Self::Forward(forward);
-        Ok(())
+    /// A file that rotation has packed.
+    pub fn gzip(file: File) -> Self {
+        let len = unpacked_len(&file);
+        Self::Packed { file: Packed::Gzip { file: Arc::new(file), len }, reading: None }
+    }
+
+    /// A copy of the rest of a generation.
+    pub fn rest(rest: Rest) -> Self {
+        Self::Packed { file: Packed::Rest(rest), reading: None }
     }
 
     /// A stream that has no file, such as standard input. Where it has nothing to give just now, it may say that it
     /// would block.
     pub fn stream(input: impl Read + Send + 'static) -> Self {
-        Self::Forward(Forward::new(input))
+        Self::Stream(Forward::new(Box::new(input), 0))
     }
 
     /// Whether a stream has come to its end; a file never has.
     pub fn is_over(&self) -> bool {
-        matches!(self, Self::Forward(Forward { end: ForwardEnd::Over, .. }))
+        matches!(self, Self::Stream(Forward { end: ForwardEnd::Over, .. }))
     }
 
     /// Fills the buffer from `offset` on. The buffer holds more than an anchor.
     ///
     /// # Errors
-    /// When reading fails; nothing is lost by trying again, but for a [`Place::Forward`].
+    /// When reading fails; nothing is lost by trying again, but for a [`Place::Stream`].
     pub fn fill(&mut self, offset: u64, anchor: &Anchor, buffer: &mut [u8]) -> io::Result<Filled> {
-        self.unpack()?;
         match self {
             Self::Plain(file) => fill_plain(file, offset, anchor, buffer),
-            Self::Forward(forward) => forward.fill(offset, buffer),
-            Self::Packed { .. } => Err(io::ErrorKind::Unsupported.into()),
+            Self::Packed { file, reading } => {
+                let mut forward = match reading.take() {
+                    Some(forward) => forward,
+                    None => Forward::new(file.bytes_from(offset)?, offset),
+                };
+                let filled = forward.fill(offset, buffer)?;
+                *reading = Some(forward);
+                Ok(filled)
+            }
+            Self::Stream(forward) => forward.fill(offset, buffer),
         }
     }
 
     /// Tells a forward place how much of what it filled was used, so that the rest comes again.
     pub fn used(&mut self, filled: &[u8], count: usize) {
-        if let Self::Forward(forward) = self {
+        if let Self::Packed { reading: Some(forward), .. } | Self::Stream(forward) = self {
             forward.at += count as u64;
             forward.carry.clear();
             forward.carry.extend_from_slice(&filled[count..]);
         }
     }
 
+    /// It was read to its end: what was only needed for that goes.
+    pub fn is_read(&mut self) {
+        if let Self::Packed { reading, .. } = self {
+            *reading = None;
+        }
+    }
+
+    /// Its bytes from `offset` on, up to `end` where it is a plain file, for another thread; `None` for a stream.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn bytes_between(&self, offset: u64, end: u64) -> io::Result<Option<Box<dyn Read + Send>>> {
+        Ok(match self {
+            Self::Plain(file) => {
+                let bytes = Reading { file: Arc::clone(file), at: offset };
+                Some(Box::new(bytes.take(end - offset)))
+            }
+            Self::Packed { file, .. } => Some(file.bytes_from(offset)?),
+            Self::Stream(_) => None,
+        })
+    }
+
     /// The hash of the bytes before an offset; 0 where that cannot be told.
     pub fn anchor_hash(&self, offset: u64) -> u64 {
         match self {
             Self::Plain(file) => anchor(file, offset).unwrap_or(0),
-            Self::Packed { .. } | Self::Forward(_) => 0,
+            Self::Packed { .. } | Self::Stream(_) => 0,
         }
     }
 
-    /// The file's state just now; `None` for a forward place.
+    /// The file's state just now; `None` for a stream.
     pub fn stat(&self) -> Option<Stat> {
-        let Self::Plain(file) = self else { return None };
-        let meta = file.metadata().ok()?;
-        Some(Stat { size: meta.size(), links: meta.nlink() })
+        match self {
+            Self::Plain(file) => {
+                let meta = file.metadata().ok()?;
+                Some(Stat { size: meta.size(), links: meta.nlink() })
+            }
+            Self::Packed { file: Packed::Gzip { file, len }, .. } => {
+                Some(Stat { size: *len, links: file.metadata().ok()?.nlink() })
+            }
+            Self::Packed { file: Packed::Rest(rest), .. } => Some(Stat { size: rest.end, links: 0 }),
+            Self::Stream(_) => None,
+        }
     }
 }
 
-/// What the system says of an open file.
+/// What is known of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Its size in bytes.
+    /// Its size in bytes, unpacked.
     pub size: u64,
     /// How many names it has; 0 when it is unlinked.
     pub links: u64,
@@ -222,8 +295,8 @@ fn fill_plain(file: &File, offset: u64, anchor: &Anchor, buffer: &mut [u8]) -> i
 }
 
 impl Forward {
-    fn new(input: impl Read + Send + 'static) -> Self {
-        Self { input: Box::new(input), carry: Vec::new(), at: 0, end: ForwardEnd::Open }
+    fn new(input: Box<dyn Read + Send>, at: u64) -> Self {
+        Self { input, carry: Vec::new(), at, end: ForwardEnd::Open }
     }
 
     fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<Filled> {
@@ -266,7 +339,7 @@ mod tests {
     fn a_plain_file_that_grew_is_read_on() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let mut place = Place::Plain(file.reopen().unwrap());
+        let mut place = Place::plain(file.reopen().unwrap());
         let anchor = Anchor::NONE.after(b"01234");
         let mut buffer = [0; 128];
         let filled = place.fill(5, &anchor, &mut buffer).unwrap();
@@ -278,7 +351,7 @@ mod tests {
     fn a_truncated_file_is_noticed_whether_it_grew_again_or_not() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let mut place = Place::Plain(file.reopen().unwrap());
+        let mut place = Place::plain(file.reopen().unwrap());
         let anchor = Anchor::NONE.after(b"0123456789");
         let mut buffer = [0; 128];
         file.as_file().set_len(0).unwrap();
@@ -305,8 +378,7 @@ mod tests {
         let packed = encoder.finish().unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&packed[..packed.len() / 2]).unwrap();
-        std::io::Seek::rewind(&mut file).unwrap();
-        let mut place = Place::packed(file, 0);
+        let mut place = Place::gzip(file);
         let (mut buffer, mut read) = (vec![0; 1 << 20], 0);
         let error = loop {
             match place.fill(read, &Anchor::NONE, &mut buffer) {
@@ -329,8 +401,8 @@ mod tests {
         encoder.write_all(b"one\ntwo\nthree").unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&encoder.finish().unwrap()).unwrap();
-        std::io::Seek::rewind(&mut file).unwrap();
-        let mut place = Place::packed(file, 4);
+        let mut place = Place::gzip(file);
+        assert_eq!(place.stat().unwrap().size, 13);
         let mut buffer = [0; 6];
         let Filled::Bytes { from: 0, to: 6, at_end: false } =
             place.fill(4, &Anchor::NONE, &mut buffer).unwrap()

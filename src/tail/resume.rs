@@ -1,7 +1,7 @@
 //! What the checkpoint knows of a log when the agent starts.
 
 use super::identity::Head;
-use crate::event::GenerationKey;
+use crate::event::{GenerationKey, Rest};
 
 /// Where reading begins in a log that was never seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Known {
     pub inode: u64,
     /// From where it is to be read when nothing of it was acknowledged.
     pub start: u64,
+    /// How many bytes it held when it was last looked at.
+    pub size: u64,
 }
 
 /// How far a log was acknowledged.
@@ -40,7 +42,7 @@ pub struct Reached {
 }
 
 /// What the checkpoint knows of a log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Resume {
     /// The generations, oldest first.
     pub known: Vec<Known>,
@@ -48,6 +50,8 @@ pub struct Resume {
     pub reached: Option<Reached>,
     /// Where to begin when the log is not known.
     pub start_at: StartAt,
+    /// What was copied of generations whose files had lost their names, oldest first.
+    pub rests: Vec<Rest>,
 }
 
 impl Resume {
@@ -59,5 +63,17 @@ impl Resume {
     /// Whether the log was seen before.
     pub fn is_known(&self) -> bool {
         !self.known.is_empty() || self.reached.is_some()
+    }
+
+    /// Whether there are copies to be read.
+    pub fn has_rests(&self) -> bool {
+        !self.rests.is_empty()
+    }
+
+    /// The lowest byte of a known generation that was not acknowledged; `None` for one that is not known: it was
+    /// never seen, or is acknowledged.
+    pub fn low(&self, key: &GenerationKey) -> Option<u64> {
+        let known = self.known.iter().find(|known| known.key == *key)?;
+        Some(self.reached.filter(|reached| reached.key == *key).map_or(known.start, |reached| reached.offset))
     }
 }

@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use super::chain::{Chain, FINISHED, Finished, Loss};
 use super::generation::{Generation, Name, State};
-use super::identity::{self, Head, Naming, first_bytes, mint, name_from_first_line};
+use super::held::Copying;
+use super::identity::{self, Head, Naming, first_bytes, mint, name_from_first_line, unpacked_len};
 use super::place::{Anchor, Place};
 use super::resume::{Known, Reached, Resume, StartAt};
-use crate::event::{GenerationFile, SourceKey};
+use crate::event::{GenerationFile, GenerationKey, Rest, SourceKey};
 
 /// The folder has changed since it was listed: list it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,7 @@ impl Chain {
         self.follow_renames(files);
         let blank = self.blank_youngest();
         self.name_held();
+        self.follow_packing(files);
         self.recover_truncated(files)?;
         let mut unopened = Vec::new();
         let mut fresh = VecDeque::new();
@@ -73,13 +75,14 @@ impl Chain {
                 Err(error) => unopened.push(Unopened { path: file.path.clone(), error, size: file.size }),
             }
         }
-        if fresh.is_empty() {
+        let only_rests = || unopened.is_empty() && self.resume.as_ref().is_some_and(Resume::has_rests);
+        if fresh.is_empty() && !only_rests() {
             return Ok(unopened);
         }
         // Younger ones are read, so these will not be.
         let unreadable = unopened.iter().map(|file| Loss { bytes: file.size, reason: "unreadable" });
         self.losses.extend(unreadable);
-        self.end_resuming(&mut fresh);
+        self.end_resuming(&mut fresh, unopened.is_empty(), now);
         if let Some(younger) = younger_than_blank
             && fresh.len() > younger
             && let Some(blank) = self.take_youngest()
@@ -179,9 +182,25 @@ impl Chain {
         found.opened(name, start).map(Opened::New)
     }
 
+    /// What is to be read of the copies, oldest first. One whose generation lies in the folder all the same is not
+    /// needed, nor one that the checkpoint does not know although it knows the log: that was acknowledged.
+    fn rests_to_read(&mut self, resume: &Resume, fresh: &VecDeque<Generation>) -> Vec<Rest> {
+        let is_there = |rest: &Rest| fresh.iter().any(|generation| generation.key() == Some(rest.key));
+        let is_wanted = |rest: &Rest| match resume.low(&rest.key) {
+            Some(low) => low < rest.end,
+            None => !resume.is_known(),
+        };
+        let (mut wanted, others): (Vec<Rest>, Vec<Rest>) =
+            resume.rests.iter().cloned().partition(|rest| !is_there(rest) && is_wanted(rest));
+        self.discarded.extend(others.into_iter().map(|rest| rest.path));
+        let order = |rest: &Rest| resume.known.iter().position(|known| known.key == rest.key);
+        wanted.sort_by_key(order);
+        wanted
+    }
+
     /// Whether this is the packed form of a plain file that is held open though it is unlinked.
     fn holds_unpacked(&self, found: &Found<'_>) -> bool {
-        let unlinked = |held: &Generation| held.place.stat().is_some_and(|stat| stat.links == 0);
+        let unlinked = |held: &Generation| held.is_plain() && held.has_no_name();
         let same = |name: Name| name.head.len > 0 && name.head.begins(&found.first);
         found.listed.packed
             && self.generations.iter().any(|held| held.name.is_some_and(same) && unlinked(held))
@@ -200,8 +219,9 @@ impl Chain {
         known.map(|known| Name { key: known.key, head: known.head }).or_else(finished)
     }
 
-    /// The first survey that found files has used what the checkpoint knows.
-    fn end_resuming(&mut self, fresh: &mut VecDeque<Generation>) {
+    /// The first survey that found files has used what the checkpoint knows. What it does not find is lost, unless
+    /// some could not be opened.
+    fn end_resuming(&mut self, fresh: &mut VecDeque<Generation>, is_complete: bool, now: Instant) {
         let Some(resume) = self.resume.take() else { return };
         if let (false, StartAt::End) = (resume.is_known(), resume.start_at) {
             // Never seen before, and only what comes is wanted: the youngest counts, from its end.
@@ -210,10 +230,11 @@ impl Chain {
                 start_at_end(live);
             }
         }
-        let found = |reached: Reached| fresh.iter().any(|generation| generation.key() == Some(reached.key));
-        if resume.reached.is_some_and(|reached| !found(reached)) {
-            // How much it still grew before it vanished nobody knows.
-            self.losses.push(Loss { bytes: 0, reason: "rotated" });
+        for rest in self.rests_to_read(&resume, fresh).into_iter().rev() {
+            fresh.push_front(rest_of(rest, &resume, now));
+        }
+        if is_complete {
+            self.losses.extend(losses(&resume, fresh));
         }
     }
 
@@ -243,7 +264,7 @@ impl Chain {
         }
         match copy {
             Some((place, path, device, inode)) => {
-                front.packed = !matches!(place, Place::Plain(_));
+                front.packed = matches!(place, Place::Packed { .. });
                 (front.place, front.path, front.device, front.inode) = (place, path, device, inode);
                 front.state = State::Closed;
             }
@@ -335,15 +356,15 @@ impl<'a> Found<'a> {
             }
             _ => Vec::new(),
         };
-        let (place, anchor) = if self.listed.packed {
-            (Place::packed(self.file, offset), Anchor::NONE)
+        let (place, offset, anchor) = if self.listed.packed {
+            (Place::gzip(self.file), offset, Anchor::NONE)
         } else {
             // A file that is shorter than what was acknowledged of it is read from its end.
             let offset = offset.min(self.size);
             let anchor = Anchor::read(&self.file, offset)?;
-            (Place::Plain(self.file), anchor)
+            (Place::plain(self.file), offset, anchor)
         };
-        let offset = if self.listed.packed { offset } else { offset.min(self.size) };
+        let noted = place.stat().map_or(0, |stat| stat.size);
         Ok(Generation {
             ordinal: 0,
             name,
@@ -359,15 +380,19 @@ impl<'a> Found<'a> {
             anchor,
             long: None,
             end_seen: 0,
+            unlinked: None,
+            copy: None,
+            copying: Copying::NotYet,
+            noted,
         })
     }
 }
 
 /// A place that goes on where a truncated file was left.
-type Copy = (Place, PathBuf, u64, u64);
+type CopyOf = (Place, PathBuf, u64, u64);
 
 /// Whether a file is a copy of what a truncated one held: the same head, the same bytes before the offset.
-fn copy_of(truncated: &Generation, file: &GenerationFile) -> io::Result<Option<Copy>> {
+fn copy_of(truncated: &Generation, file: &GenerationFile) -> io::Result<Option<CopyOf>> {
     let Some(name) = truncated.name else { return Ok(None) };
     let opened = File::open(&file.path)?;
     let begins_alike = name.head.begins(&first_bytes(&opened, file.packed)?);
@@ -375,22 +400,63 @@ fn copy_of(truncated: &Generation, file: &GenerationFile) -> io::Result<Option<C
         return Ok(None);
     }
     let place = if file.packed {
-        let mut place = Place::packed(opened, truncated.offset);
-        place.unpack()?;
-        place
+        if unpacked_len(&opened) < truncated.offset {
+            return Ok(None);
+        }
+        Place::gzip(opened)
     } else {
         if !truncated.anchor.stands_in(&opened, truncated.offset) {
             return Ok(None);
         }
-        Place::Plain(opened)
+        Place::plain(opened)
     };
     Ok(Some((place, file.path.clone(), file.device, file.inode)))
 }
 
 /// From where a generation that is known but was not acknowledged is read: none for one that is not known.
 fn start_of(resume: &Resume, name: Option<Name>) -> Option<u64> {
-    let key = name?.key;
-    resume.known.iter().find(|known| known.key == key).map(|known| known.start)
+    resume.low(&name?.key)
+}
+
+/// What is left of a generation, as it is read on.
+fn rest_of(rest: Rest, resume: &Resume, now: Instant) -> Generation {
+    let offset = resume.low(&rest.key).map_or(rest.start, |low| low.clamp(rest.start, rest.end));
+    Generation {
+        ordinal: 0,
+        name: Some(Name { key: rest.key, head: Head { len: rest.head_len, hash: rest.head } }),
+        state: State::Closed,
+        path: rest.path.clone(),
+        device: 0,
+        inode: 0,
+        packed: true,
+        first_line: if offset > 0 { rest.first_line.clone() } else { Vec::new() },
+        offset,
+        anchor: Anchor::NONE,
+        long: None,
+        end_seen: 0,
+        start: offset,
+        unlinked: Some(now),
+        copy: Some(rest.clone()),
+        copying: Copying::NotYet,
+        noted: rest.end,
+        place: Place::rest(rest),
+    }
+}
+
+/// What the checkpoint knows and nobody holds: with at least the bytes that were seen of it.
+fn losses(resume: &Resume, fresh: &VecDeque<Generation>) -> Vec<Loss> {
+    let is_there = |key: GenerationKey| fresh.iter().any(|generation| generation.key() == Some(key));
+    let gone = resume.known.iter().filter(|known| !is_there(known.key));
+    let mut losses: Vec<Loss> = gone
+        .map(|known| known.size.saturating_sub(resume.low(&known.key).unwrap_or(known.start)))
+        .filter(|bytes| *bytes > 0)
+        .map(|bytes| Loss { bytes, reason: "rotated" })
+        .collect();
+    if losses.is_empty() && resume.reached.is_some_and(|reached| !is_there(reached.key)) {
+        // How much it still grew before it vanished nobody knows.
+        losses.push(Loss { bytes: 0, reason: "rotated" });
+    }
+    losses
 }
 
 /// Moves a generation that was just opened to the end of its last whole line.
@@ -400,7 +466,7 @@ fn start_at_end(generation: &mut Generation) {
     let Ok(size) = file.metadata().map(|meta| meta.size()) else { return };
     let from = size.saturating_sub(LOOK_BACK);
     let mut tail = vec![0; (size - from) as usize];
-    if std::os::unix::fs::FileExt::read_exact_at(file, &mut tail, from).is_err() {
+    if file.read_exact_at(&mut tail, from).is_err() {
         return;
     }
     let offset = memchr::memrchr(b'\n', &tail).map_or(from, |newline| from + newline as u64 + 1);

@@ -34,7 +34,7 @@ impl Log {
     fn restart(mut self) -> Self {
         let low = self.chain.position().unwrap();
         let reached = self.chain.durable(low).map(|(key, offset, anchor)| Reached { key, offset, anchor });
-        let resume = Resume { known: self.known, reached, start_at: StartAt::Beginning };
+        let resume = Resume { known: self.known, reached, start_at: StartAt::Beginning, rests: Vec::new() };
         Self::resuming(self.folder, self.naming, resume)
     }
 
@@ -64,8 +64,8 @@ impl Log {
     fn survey(&mut self) {
         let files = listed(self.folder.path());
         assert!(self.chain.survey(&files, self.now).unwrap().is_empty());
-        for record in self.chain.take_records() {
-            if let Record::Generation { key, head_len, head, device, inode, start, .. } = record {
+        for record in self.chain.take_records().into_iter().chain(self.chain.take_notes()) {
+            if let Record::Generation { key, head_len, head, device, inode, start, size, .. } = record {
                 self.known.retain(|known| known.key != key);
                 self.known.push(Known {
                     key,
@@ -73,6 +73,7 @@ impl Log {
                     device,
                     inode,
                     start,
+                    size,
                 });
             }
         }

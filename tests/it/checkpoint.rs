@@ -31,6 +31,7 @@ fn generation(source: u32) -> Record {
         device: 2,
         inode: 3,
         start: 0,
+        size: 0,
     }
 }
 

@@ -14,7 +14,16 @@ fn name(source: u64) -> SourceKey {
 
 fn generation(source: u64, number: u8) -> Record {
     let (source, key) = (name(source), GenerationKey([number; 9]));
-    Record::Generation { source, key, head_len: 120, head: u64::MAX - 7, device: 1, inode: 2, start: 0 }
+    Record::Generation {
+        source,
+        key,
+        head_len: 120,
+        head: u64::MAX - 7,
+        device: 1,
+        inode: 2,
+        start: 0,
+        size: 0,
+    }
 }
 
 fn position(source: u64, number: u8, offset: u64) -> Record {

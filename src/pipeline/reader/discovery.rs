@@ -26,6 +26,7 @@ impl<O: Outlet> Reader<O> {
                 None => self.discovered(found, now),
             }
         }
+        self.discover_unclaimed(now);
         self.forget_gone(&seen, now);
         self.first_start = false;
         self.first_scan = false;
@@ -70,10 +71,16 @@ impl<O: Outlet> Reader<O> {
         let naming = naming(&found.origin);
         let saved = self.saved.sources.remove(&found.key);
         let start_at = if self.first_start { block.start_at } else { StartAt::Beginning };
-        let resume = saved.as_ref().map_or_else(|| Resume::fresh(start_at), resume_of);
+        let mut resume = saved.as_ref().map_or_else(|| Resume::fresh(start_at), resume_of);
+        if let Some(holding) = &mut self.holding_files {
+            resume.rests = holding.take(&found.key);
+        }
         let (max_line, live) = (block.max_line_bytes, found.path.clone());
         debug!(path = %found.path.display(), known = resume.is_known(), "found a log");
-        let chain = Chain::new(found.key.clone(), naming, live, max_line, resume);
+        let mut chain = Chain::new(found.key.clone(), naming, live, max_line, resume);
+        if self.holding_files.is_some() {
+            chain.keep();
+        }
         let id = self.insert(found, chain, naming, now);
         if let Some(source) = self.sources.get_mut(&id) {
             if let Some(saved) = saved {
@@ -157,7 +164,8 @@ impl<O: Outlet> Reader<O> {
         let gone: Vec<SourceId> = self
             .sources
             .values()
-            .filter(|source| source.chain.is_empty() && source.joiner.held().is_none())
+            .filter(|source| source.chain.is_empty() && source.chain.is_settled())
+            .filter(|source| source.joiner.held().is_none())
             .filter(|source| !seen.contains(&source.found.key) && !self.is_ready.contains(&source.id))
             .map(|source| source.id)
             .collect();
@@ -252,8 +260,9 @@ fn resume_of(saved: &SavedSource) -> Resume {
         device: known.device,
         inode: known.inode,
         start: known.start,
+        size: known.size,
     });
     let reached =
         saved.position.as_ref().map(|at| Reached { key: at.key, offset: at.offset, anchor: at.anchor });
-    Resume { known: known.collect(), reached, start_at: StartAt::Beginning }
+    Resume { known: known.collect(), reached, start_at: StartAt::Beginning, rests: Vec::new() }
 }

@@ -3,6 +3,7 @@
 
 mod discovery;
 mod given;
+mod holding;
 mod metadata;
 mod turns;
 
@@ -28,6 +29,7 @@ use crate::join::RuleBook;
 use crate::observe::{Heartbeat, Metrics};
 use crate::tail::StartAt;
 use discovery::survey;
+pub use holding::Holding;
 
 /// How much the agent reads in one turn. Large enough that the calls do not count, small enough that no source waits
 /// long.
@@ -120,6 +122,8 @@ pub struct Reader<O> {
     /// Whether the outlet took more when it was last asked.
     has_room: bool,
     heartbeat: Option<Heartbeat>,
+    /// How files that have lost their names are held; `None`: until they are read, no longer.
+    holding_files: Option<Holding>,
 }
 
 impl<O: Outlet> Reader<O> {
@@ -163,6 +167,7 @@ impl<O: Outlet> Reader<O> {
             stop: None,
             has_room: true,
             heartbeat: None,
+            holding_files: None,
         }
     }
 
@@ -231,6 +236,7 @@ impl<O: Outlet> Reader<O> {
                 source.finish(&mut self.outlet, now);
             }
         }
+        self.hold(now, true);
         self.outlet.finish(now);
     }
 
@@ -299,6 +305,9 @@ impl<O: Outlet> Reader<O> {
                     self.next_poll = now;
                 }
             }
+        }
+        if self.take_copies(now) {
+            self.hold(now, false);
         }
         self.look_up_waiting(now);
         self.streams.retain(|id| self.sources.get(id).is_some_and(|source| source.chain.awaits_input()));

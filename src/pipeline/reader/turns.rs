@@ -1,5 +1,6 @@
 //! How the reader reads: fair turns while there is room, and what is due when a file has come to its end.
 
+use std::io;
 use std::time::Instant;
 
 use tracing::warn;
@@ -11,6 +12,7 @@ use super::discovery::survey;
 use super::{Course, POLL_EVERY, Reader};
 use crate::event::{SourceId, time};
 use crate::observe::metrics::StateLabel;
+use crate::spool::Spool;
 use crate::tail::HeldFiles;
 
 impl<O: Outlet> Reader<O> {
@@ -56,16 +58,15 @@ impl<O: Outlet> Reader<O> {
                 Turned::AtEnd => worked |= self.at_end(id, now),
                 Turned::Failed(error) => {
                     let path = source.chain.reading().unwrap_or(&source.found.path).to_owned();
-                    if self.outlet.unreadable(&path, &error) {
-                        worked = true;
-                        source.chain.give_up_reading();
-                        source.not_before = None;
-                        self.ready.push_back(id);
-                        continue;
-                    }
-                    if source.chain.give_up_damaged() {
+                    let is_damaged = source.chain.reads_packed() && is_damage(&error);
+                    if is_damaged {
                         warn!("cannot read {} any further: {error}; it is left", path.display());
+                    }
+                    if is_damaged || self.outlet.unreadable(&path, &error) {
                         worked = true;
+                        if let Some(copy) = source.chain.give_up_reading() {
+                            Spool::set_aside(&copy);
+                        }
                         source.not_before = None;
                         self.ready.push_back(id);
                         continue;
@@ -137,6 +138,7 @@ impl<O: Outlet> Reader<O> {
         if self.directory.reread_own() {
             self.metadata_changed(now);
         }
+        self.hold(now, false);
         self.show();
     }
 
@@ -154,6 +156,12 @@ impl<O: Outlet> Reader<O> {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
+}
+
+/// Whether trying again is no use: what is damaged stays so, all else may pass.
+fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | NotFound | UnexpectedEof)
 }
 
 /// The time of day, in nanoseconds since 1970.
