@@ -54,6 +54,7 @@ fn prepare(config: &Config, pods: &Path) -> (Reader<Shipping>, impl FnOnce() -> 
         budget: Arc::clone(&budget),
         spare_bodies,
         backlog: Arc::clone(&backlog),
+        remembered: Arc::default(),
         metrics: Arc::clone(&metrics),
     };
     let shipping = ShippingSettings {

@@ -80,6 +80,8 @@ impl Found {
 pub struct Scan {
     /// The logs, in the order of blocks and names; each once.
     pub found: Vec<Found>,
+    /// Logs that exist and are excluded, as far as the globs lead to them.
+    pub excluded: HashSet<SourceKey>,
     /// Folders in which a change may change the next scan.
     pub folders: Vec<PathBuf>,
     /// Folders that could not be listed.
@@ -116,13 +118,17 @@ impl Scanner {
                 if let (Origin::Pod { .. }, Some(root)) = (&found.origin, found.shown.ancestors().nth(3)) {
                     pod_roots.insert(root.to_owned());
                 }
-                if !globs.excludes(&path) && !globs.excludes(&found.path) && seen.insert(found.path.clone()) {
+                if globs.excludes(&path) || globs.excludes(&found.path) {
+                    scan.excluded.insert(found.key);
+                } else if seen.insert(found.path.clone()) {
                     scan.found.push(found);
                 }
             }
             for glob in globs.include.iter().filter(|_| self.pods) {
-                for found in self.unlinked(globs, glob, block, &mut pod_roots, &mut walk) {
-                    if seen.insert(found.path.clone()) {
+                for found in self.unlinked(glob, block, &mut pod_roots, &mut walk) {
+                    if !is_linked_into(globs, glob, &found) {
+                        scan.excluded.insert(found.key);
+                    } else if seen.insert(found.path.clone()) {
                         scan.found.push(found);
                     }
                 }
@@ -135,11 +141,10 @@ impl Scanner {
         scan
     }
 
-    /// The pods' logs that have no link yet, or no more: the link comes up to 135 ms after the file, sometimes
+    /// The pods' logs, of which some have no link yet, or no more: the link comes up to 135 ms after the file, sometimes
     /// after the container has ended, and a crash loop's file lives little longer than a second.
     fn unlinked(
         &self,
-        globs: &Globs,
         glob: &PathGlob,
         block: usize,
         pod_roots: &mut HashSet<PathBuf>,
@@ -158,10 +163,7 @@ impl Scanner {
         }
         walk.folders.append(&mut pods.folders);
         walk.problems.append(&mut pods.problems);
-        let included = |found: &Found| {
-            names::link_name(&found.origin).is_some_and(|link| globs.has(&glob.base().join(link)))
-        };
-        pods.paths.iter().filter_map(|path| self.resolve(path, block)).filter(included).collect()
+        pods.paths.iter().filter_map(|path| self.resolve(path, block)).collect()
     }
 
     /// Follows a path's links to the file, gathering what the names on the way say. `None` for what is no file:
@@ -194,6 +196,11 @@ impl Scanner {
             _ => names::pod_log(path).filter(|_| self.pods).or_else(|| names::docker_log(path)),
         }
     }
+}
+
+/// Whether a pod's log is included by the link that it has or will have.
+fn is_linked_into(globs: &Globs, glob: &PathGlob, found: &Found) -> bool {
+    names::link_name(&found.origin).is_some_and(|link| globs.has(&glob.base().join(link)))
 }
 
 /// A rotated file that the pattern includes along with its live one belongs to that.

@@ -4,8 +4,9 @@
 //! - `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<instance>.log` (kubelet, `pkg/kubelet/kuberuntime`), and
 //! - `/var/lib/docker/containers/<id>/<id>-json.log` (Docker's json-file driver).
 
-use std::ffi::OsStr;
-use std::path::{Component, Path};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
 
 use crate::event::{Origin, SourceKey};
 
@@ -67,6 +68,23 @@ pub fn source_key(origin: &Origin, path: &Path) -> SourceKey {
         Origin::File => format!("file/{}", escaped(path)),
     };
     SourceKey(text.into())
+}
+
+/// The path of a plain file, from what names it as a source; `None` for a container's log.
+pub fn file_path(key: &SourceKey) -> Option<PathBuf> {
+    let mut escaped = key.0.strip_prefix("file/")?.as_bytes();
+    let mut path = Vec::with_capacity(escaped.len());
+    while let Some((first, rest)) = escaped.split_first() {
+        let byte = match (first, rest.get(..2)) {
+            (b'%', hex) => hex
+                .and_then(|hex| str::from_utf8(hex).ok())
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok())?,
+            _ => *first,
+        };
+        escaped = &rest[if *first == b'%' { 2 } else { 0 }..];
+        path.push(byte);
+    }
+    Some(OsString::from_vec(path).into())
 }
 
 /// A path as text that no other path has: bytes that are not UTF-8 (and the escape itself) become `%XX`.
@@ -157,5 +175,11 @@ mod tests {
         let odd = Path::new(OsStr::from_bytes(b"/a/\xff.log"));
         assert_eq!(&*source_key(&Origin::File, odd).0, "file//a/%FF.log");
         assert_eq!(&*source_key(&Origin::File, Path::new("/a/%FF.log")).0, "file//a/%25FF.log");
+        for path in [odd, Path::new("/a/%FF.log"), Path::new("/a/b.log")] {
+            assert_eq!(file_path(&source_key(&Origin::File, path)).as_deref(), Some(path));
+        }
+        for other in ["pod/u/c/0", "file//a/%F", "file//a/%XY"] {
+            assert_eq!(file_path(&SourceKey(other.into())), None);
+        }
     }
 }

@@ -286,6 +286,14 @@ impl Backlog {
         }
     }
 
+    /// Bytes of a source that is gone, and has no account, were lost.
+    pub fn lost(&self, bytes: u64) {
+        self.counters.ended[Fate::Lost as usize].inc_by(bytes);
+        let gone = &mut lock(&self.books).gone;
+        gone.written += bytes;
+        gone.lost += bytes;
+    }
+
     /// All accounts together, those too that are gone.
     pub fn total(&self) -> Accounts {
         let books = lock(&self.books);

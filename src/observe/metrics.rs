@@ -94,8 +94,8 @@ pub struct Metrics {
 
 /// Why bytes can be known to be gone before they were read.
 ///
-/// `rotated`: the runtime removed a generation while the agent was away. `deleted`: a file was unlinked before it
-/// could be opened. `truncated`: a file became shorter than what was read of it, with unread bytes at its end.
+/// `rotated`: the runtime removed a generation while the agent was away. `deleted`: all of a log was removed while the
+/// agent was away. `truncated`: a file became shorter than what was read of it, with unread bytes at its end.
 /// `held_files`: unlinked files took more than `held_files.max_bytes`. `unreadable`: the disk or the gzip stream is
 /// damaged there.
 pub const LOST_REASONS: [&str; 5] = ["rotated", "deleted", "truncated", "held_files", "unreadable"];

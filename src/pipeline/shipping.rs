@@ -332,8 +332,9 @@ impl Outlet for Shipping {
         }
         let reason = ReasonLabel { reason: loss.reason };
         self.ways.metrics.lost_bytes.get_or_create_owned(&reason).inc_by(loss.bytes);
-        if let Some(shipped) = self.sources.get(&source) {
-            shipped.account.ended(Fate::Lost, loss.bytes);
+        match self.sources.get(&source) {
+            Some(shipped) => shipped.account.ended(Fate::Lost, loss.bytes),
+            None => self.ways.backlog.lost(loss.bytes),
         }
     }
 

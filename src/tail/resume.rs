@@ -65,6 +65,12 @@ impl Resume {
         !self.known.is_empty() || self.reached.is_some()
     }
 
+    /// How many bytes are known that nobody has acknowledged, of generations that are not there any more.
+    pub fn missing(&self, is_there: impl Fn(&GenerationKey) -> bool) -> u64 {
+        let gone = self.known.iter().filter(|known| !is_there(&known.key));
+        gone.map(|known| known.size.saturating_sub(self.low(&known.key).unwrap_or(known.start))).sum()
+    }
+
     /// Whether there are copies to be read.
     pub fn has_rests(&self) -> bool {
         !self.rests.is_empty()

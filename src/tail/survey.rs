@@ -233,8 +233,12 @@ impl Chain {
         for rest in self.rests_to_read(&resume, fresh).into_iter().rev() {
             fresh.push_front(rest_of(rest, &resume, now));
         }
-        if is_complete {
-            self.losses.extend(losses(&resume, fresh));
+        let is_there =
+            |key: &GenerationKey| fresh.iter().any(|generation| generation.key().as_ref() == Some(key));
+        let bytes = resume.missing(is_there);
+        if is_complete && (bytes > 0 || resume.reached.is_some_and(|reached| !is_there(&reached.key))) {
+            // What is known at least: how much it still grew before it vanished nobody knows.
+            self.losses.push(Loss { bytes, reason: "rotated" });
         }
     }
 
@@ -441,22 +445,6 @@ fn rest_of(rest: Rest, resume: &Resume, now: Instant) -> Generation {
         noted: rest.end,
         place: Place::rest(rest),
     }
-}
-
-/// What the checkpoint knows and nobody holds: with at least the bytes that were seen of it.
-fn losses(resume: &Resume, fresh: &VecDeque<Generation>) -> Vec<Loss> {
-    let is_there = |key: GenerationKey| fresh.iter().any(|generation| generation.key() == Some(key));
-    let gone = resume.known.iter().filter(|known| !is_there(known.key));
-    let mut losses: Vec<Loss> = gone
-        .map(|known| known.size.saturating_sub(resume.low(&known.key).unwrap_or(known.start)))
-        .filter(|bytes| *bytes > 0)
-        .map(|bytes| Loss { bytes, reason: "rotated" })
-        .collect();
-    if losses.is_empty() && resume.reached.is_some_and(|reached| !is_there(reached.key)) {
-        // How much it still grew before it vanished nobody knows.
-        losses.push(Loss { bytes: 0, reason: "rotated" });
-    }
-    losses
 }
 
 /// Moves a generation that was just opened to the end of its last whole line.

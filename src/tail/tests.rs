@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use super::{Chain, Head, Known, Loss, Naming, Reached, Resume, StartAt, Turn};
 use crate::event::{GenerationFile, GenerationKey, Record, SourceKey};
 
+mod held;
+
 /// A log's folder, and a chain over it with a clock of its own.
 struct Log {
     folder: tempfile::TempDir,
@@ -30,10 +32,15 @@ impl Log {
         Self { folder, naming, chain, now: Instant::now(), known }
     }
 
-    /// The agent is killed and starts again with what was acknowledged up to `low`.
+    /// The agent is killed and starts again; all that it had read was acknowledged.
     fn restart(mut self) -> Self {
         let low = self.chain.position().unwrap();
         let reached = self.chain.durable(low).map(|(key, offset, anchor)| Reached { key, offset, anchor });
+        self.restart_at(reached)
+    }
+
+    /// The agent is killed and starts again with what was acknowledged.
+    fn restart_at(self, reached: Option<Reached>) -> Self {
         let resume = Resume { known: self.known, reached, start_at: StartAt::Beginning, rests: Vec::new() };
         Self::resuming(self.folder, self.naming, resume)
     }

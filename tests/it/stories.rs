@@ -2,6 +2,7 @@
 
 mod crashes;
 mod files;
+mod held;
 mod outage;
 mod pods;
 mod rollovers;

@@ -11,9 +11,9 @@ use super::super::outlet::Outlet;
 use super::super::source::{Source, Stage};
 use super::{Course, Reader, SCAN_EVERY, SCAN_EVERY_UNWATCHED, SCAN_SOON};
 use crate::checkpoint::SavedSource;
-use crate::discover::{Found, Scan, generations};
+use crate::discover::{Found, Scan, generations, names};
 use crate::event::{Origin, Record, SourceId, SourceKey};
-use crate::tail::{Chain, Changed, Head, Known, Naming, Reached, Resume, StartAt};
+use crate::tail::{Chain, Changed, Head, Known, Loss, Naming, Reached, Resume, StartAt};
 
 impl<O: Outlet> Reader<O> {
     pub(super) fn scan(&mut self, now: Instant) {
@@ -28,6 +28,7 @@ impl<O: Outlet> Reader<O> {
         }
         self.discover_unclaimed(now);
         self.forget_gone(&seen, now);
+        self.forget_unseen(&scan.excluded, now);
         self.first_start = false;
         self.first_scan = false;
         self.scanned_folders = scan.folders;
@@ -113,8 +114,7 @@ impl<O: Outlet> Reader<O> {
     }
 
     pub(super) fn insert(&mut self, found: Found, chain: Chain, naming: Naming, now: Instant) -> SourceId {
-        let id = SourceId(self.next_id);
-        self.next_id += 1;
+        let id = self.unused_id();
         let decode =
             self.settings.blocks.get(found.block).map(|block| block.decode.clone()).unwrap_or_default();
         let manner = Manner { decode, rules: self.default_rules(&found, None) };
@@ -188,6 +188,35 @@ impl<O: Outlet> Reader<O> {
         }
     }
 
+    /// Sources that the checkpoint knows, and of which nothing was found since the start: they were removed while no
+    /// agent ran.
+    fn forget_unseen(&mut self, excluded: &HashSet<SourceKey>, now: Instant) {
+        if now < self.started + UNSEEN {
+            return;
+        }
+        let is_gone = |key: &SourceKey| {
+            let path = names::file_path(key);
+            let has_files = |path: PathBuf| generations(&path).is_ok_and(|files| !files.is_empty());
+            !excluded.contains(key) && !path.is_some_and(has_files)
+        };
+        let gone: Vec<SourceKey> = self.saved.sources.keys().filter(|key| is_gone(key)).cloned().collect();
+        for source in gone {
+            let Some(saved) = self.saved.sources.remove(&source) else { continue };
+            let bytes = resume_of(&saved).missing(|_| false);
+            if bytes > 0 {
+                let id = self.unused_id();
+                self.outlet.lost(id, &source, Loss { bytes, reason: "deleted" });
+            }
+            self.outlet.record(Record::Forget { source }, false, now);
+        }
+    }
+
+    fn unused_id(&mut self) -> SourceId {
+        let id = SourceId(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
     pub(super) fn say_problems(&mut self, scan: &Scan) {
         for (path, error) in &scan.problems {
             if self.said_problems.insert(path.clone()) {
@@ -220,6 +249,9 @@ impl<O: Outlet> Reader<O> {
         }
     }
 }
+
+/// How long after the start a source that the checkpoint knows may be found: a second scan has looked by then.
+const UNSEEN: Duration = Duration::from_secs(10);
 
 /// Container logs are named by their first lines; plain files may share theirs.
 pub(super) fn naming(origin: &Origin) -> Naming {

@@ -112,6 +112,7 @@ pub struct Reader<O> {
     /// Sources at their end whose joiner holds something.
     holding: HashSet<SourceId>,
     next_id: u32,
+    started: Instant,
     next_scan: Instant,
     next_poll: Instant,
     buffer: Vec<u8>,
@@ -159,6 +160,7 @@ impl<O: Outlet> Reader<O> {
             streams: Vec::new(),
             holding: HashSet::new(),
             next_id: 0,
+            started: now,
             next_scan: now,
             next_poll: now + POLL_EVERY,
             buffer,
