@@ -58,6 +58,7 @@ pub fn run(config: &Config, fixture: &Fixture) -> Result<Vec<Value>, String> {
         budget: Arc::new(Budget::new(usize::MAX)),
         spare_bodies: std::sync::mpsc::sync_channel(1).1,
         backlog: Backlog::new(&metrics, false),
+        remembered: Arc::default(),
         metrics: Arc::clone(&metrics),
     };
     let sealed =
