@@ -91,13 +91,13 @@ pub enum StartAt {
     End,
 }
 
-/// `held_files`: unlinked files that are not read to their end yet.
+/// `held_files`: unlinked files that are not delivered yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HeldFiles {
-    /// How much of unlinked files that are not read yet is held, open or copied to `data_dir/spool`; 0 holds
-    /// none. Not obeyed yet: they are held open, without a limit. Default: `1GiB`.
+    /// How much of unlinked files that are not delivered yet is held, open or copied to `data_dir/spool`, less where
+    /// the disk is short; 0 holds none. Default: `1GiB`.
     #[serde(with = "size")]
     #[cfg_attr(test, schemars(with = "schema::Size"))]
     pub max_bytes: u64,
