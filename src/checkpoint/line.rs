@@ -40,6 +40,13 @@ enum Entry<'a> {
         #[serde(default, skip_serializing_if = "is_zero")]
         size: u64,
     },
+    Size {
+        #[serde(borrow)]
+        source: Cow<'a, str>,
+        #[serde(with = "key")]
+        key: GenerationKey,
+        size: u64,
+    },
     Position {
         #[serde(borrow)]
         source: Cow<'a, str>,
@@ -164,6 +171,7 @@ impl<'a> Entry<'a> {
                     size: *size,
                 }
             }
+            Record::Size { source, key, size } => Self::Size { source: name(source), key: *key, size: *size },
             Record::Position { source, key, offset, anchor } => {
                 Self::Position { source: name(source), key: *key, offset: *offset, anchor: *anchor }
             }
@@ -186,6 +194,7 @@ impl<'a> Entry<'a> {
             Self::Generation { source, key, head_len, head, device, inode, start, size } => {
                 Record::Generation { source: name(source), key, head_len, head, device, inode, start, size }
             }
+            Self::Size { source, key, size } => Record::Size { source: name(source), key, size },
             Self::Position { source, key, offset, anchor } => {
                 Record::Position { source: name(source), key, offset, anchor }
             }

@@ -83,6 +83,14 @@ impl Saved {
                     size: *size,
                 });
             }
+            Record::Size { source, key, size } => {
+                let source = self.sources.get_mut(source);
+                let known =
+                    source.and_then(|source| source.generations.iter_mut().find(|known| known.key == *key));
+                if let Some(known) = known {
+                    known.size = *size;
+                }
+            }
             Record::Position { source, key, offset, anchor } => {
                 self.source(source).move_to(SavedPosition { key: *key, offset: *offset, anchor: *anchor });
             }
@@ -262,6 +270,16 @@ mod tests {
         };
         let saved = sum(&[stream(&[]), generation(1, 10), stream(&["x-1", "x-2"])]);
         assert_eq!(saved.records().collect::<Vec<_>>(), [stream(&["x-1", "x-2"]), generation(1, 10)]);
+    }
+
+    #[test]
+    fn the_size_of_what_is_settled_is_not_kept() {
+        let size = |number, size| Record::Size { source: name(), key: key(number), size };
+        let saved = sum(&[generation(1, 10), generation(2, 10), position(2, 5), size(1, 70), size(2, 80)]);
+        let known: Vec<_> =
+            saved.sources[&name()].generations.iter().map(|known| (known.key, known.size)).collect();
+        assert_eq!(known, [(key(2), 80)]);
+        assert_eq!(sum(&[size(1, 70)]), Saved::default());
     }
 
     #[test]

@@ -78,6 +78,15 @@ pub enum Record {
         /// How many bytes it held when it was last looked at: what is lost at least, should it vanish.
         size: u64,
     },
+    /// A generation that is known holds so many bytes by now; one that is not known any more was acknowledged.
+    Size {
+        /// The source.
+        source: SourceKey,
+        /// The generation.
+        key: GenerationKey,
+        /// See [`Record::Generation`].
+        size: u64,
+    },
     /// All of the source before this byte of this generation is acknowledged, and all generations before it.
     Position {
         /// The source.

@@ -185,6 +185,11 @@ impl Generation {
         }
     }
 
+    /// What the checkpoint is told of its size.
+    pub fn size_record(&self, source: &SourceKey, name: Name) -> Record {
+        Record::Size { source: source.clone(), key: name.key, size: self.noted }
+    }
+
     /// What the checkpoint is told of it.
     pub fn record(&self, source: &SourceKey, name: Name) -> Record {
         Record::Generation {

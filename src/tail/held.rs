@@ -129,7 +129,7 @@ impl Chain {
             let step = if all || held.state != State::Live { 1 } else { NOTE_EVERY };
             if let (true, Some(name)) = (stat.size >= held.noted + step, held.name) {
                 held.noted = stat.size;
-                self.notes.push(held.record(&source, name));
+                self.notes.push(held.size_record(&source, name));
             }
             if let (State::Closed, false, Some(rest)) = (held.state, held.is_rest(), held.whole_copy()) {
                 held.place = Place::rest(rest.clone());
@@ -164,7 +164,8 @@ impl Chain {
         let (Some(name), start) = (held.name, self.unsettled(held)) else { return Ok(None) };
         let made = first_line(held, start)
             .and_then(|first_line| Ok((first_line, held.place.bytes_between(start, held.size())?)));
-        let record = held.record(&self.source, name);
+        // It was told of the generation before; being told again it would take for new what was acknowledged meanwhile.
+        let record = held.size_record(&self.source, name);
         let Some(held) = self.held_mut(ordinal) else { return Ok(None) };
         held.copying = Copying::Failed { again: now + AFTER_FAILURE };
         let (first_line, Some(bytes)) = made? else { return Ok(None) };
@@ -203,7 +204,7 @@ impl Chain {
         self.losses.push(Loss { bytes: size.saturating_sub(low), reason: "held_files" });
         // A later start is not to count again what is counted now.
         (held.offset, held.noted) = (low, low);
-        self.notes.extend(held.name.map(|name| held.record(&self.source, name)));
+        self.notes.extend(held.name.map(|name| held.size_record(&self.source, name)));
         let given_up = if index == 0 { self.take_front() } else { self.generations.remove(index) };
         self.discard(given_up.and_then(|held| held.copy));
     }

@@ -72,6 +72,11 @@ impl Log {
         let files = listed(self.folder.path());
         assert!(self.chain.survey(&files, self.now).unwrap().is_empty());
         for record in self.chain.take_records().into_iter().chain(self.chain.take_notes()) {
+            if let Record::Size { key, size, .. } = record
+                && let Some(known) = self.known.iter_mut().find(|known| known.key == key)
+            {
+                known.size = size;
+            }
             if let Record::Generation { key, head_len, head, device, inode, start, size, .. } = record {
                 self.known.retain(|known| known.key != key);
                 self.known.push(Known {
