@@ -242,18 +242,8 @@ impl Outlet for Shipping {
         };
         let (found, pod, read_before) = (facts.found.clone(), facts.pod.cloned(), facts.read_before);
         let clock = Clock::default();
-        let shipped = Shipped {
-            found,
-            pod,
-            template,
-            route,
-            filters,
-            account,
-            clock,
-            limited,
-            said_lost,
-            read_before,
-        };
+        let shipped =
+            Shipped { found, pod, template, route, filters, account, clock, limited, said_lost, read_before };
         self.sources.insert(facts.id, shipped);
     }
 

@@ -136,7 +136,9 @@ impl Generation {
     /// What of it is not read, as far as that is known: how much a packed file holds is not, so its size counts.
     pub fn unread_at_least(&self) -> u64 {
         match &self.place {
-            Place::Packed { file: Packed::Gzip { file, .. }, .. } => file.metadata().map_or(0, |meta| meta.len()),
+            Place::Packed { file: Packed::Gzip { file, .. }, .. } => {
+                file.metadata().map_or(0, |meta| meta.len())
+            }
             place => place.stat().map_or(0, |stat| stat.size.saturating_sub(self.low())),
         }
     }

@@ -292,7 +292,7 @@ fn a_plain_file_of_which_nothing_is_acknowledged_is_read_from_its_start_again() 
     log.chain.lengthen_head();
     log.survey();
     let reached = Some(Reached { key, offset, anchor });
-    let resume = Resume { known: log.known, reached, start_at: StartAt::Beginning };
+    let resume = Resume { known: log.known, reached, start_at: StartAt::Beginning, rests: Vec::new() };
     let mut log = Log::resuming(log.folder, Naming::Mark, resume);
     log.lines();
     assert_eq!(numbers(&log.later(2).lines()), range(5, 7));
