@@ -46,10 +46,16 @@ impl Chain {
     /// # Errors
     /// [`Changed`] when the folder is not as it was listed: nothing new was taken in.
     pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
+        let unopened = self.take_in(files, now)?;
+        // Last: it takes its time, in which what was listed would grow old.
+        self.follow_packing(files);
+        Ok(unopened)
+    }
+
+    fn take_in(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
         self.follow_renames(files);
         let blank = self.blank_youngest();
         self.name_held();
-        self.follow_packing(files);
         self.recover_truncated(files)?;
         let mut unopened = Vec::new();
         let mut fresh = VecDeque::new();
@@ -198,12 +204,11 @@ impl Chain {
         wanted
     }
 
-    /// Whether this is the packed form of a plain file that is held open though it is unlinked.
+    /// Whether this is the packed form of a file that is held though it is unlinked: open, or as its copy.
     fn holds_unpacked(&self, found: &Found<'_>) -> bool {
-        let unlinked = |held: &Generation| held.is_plain() && held.has_no_name();
         let same = |name: Name| name.head.len > 0 && name.head.begins(&found.first);
         found.listed.packed
-            && self.generations.iter().any(|held| held.name.is_some_and(same) && unlinked(held))
+            && self.generations.iter().any(|held| held.name.is_some_and(same) && held.has_no_name())
     }
 
     /// Of plain files, which known one this is: the same inode first, then the same content.
@@ -275,7 +280,7 @@ impl Chain {
             None => {
                 let bytes = front.end_seen.saturating_sub(front.low());
                 self.losses.push(Loss { bytes, reason: "truncated" });
-                self.finish_front();
+                self.take_front();
             }
         }
         Ok(())
@@ -298,6 +303,12 @@ impl<'a> Found<'a> {
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
+        // Another file may lie there by now, that even has the inode of the one that was listed, if that was unlinked
+        // meanwhile. Taken for it, it would hide what lies between the two.
+        let is_listed = (meta.dev(), meta.ino()) == (listed.device, listed.inode);
+        if !is_listed || meta.size() < listed.size {
+            return Err(io::ErrorKind::NotFound.into());
         }
         let first = first_bytes(&file, listed.packed)?;
         Ok(Self { file, device: meta.dev(), inode: meta.ino(), size: meta.size(), first, listed })

@@ -433,6 +433,23 @@ fn a_folder_that_changes_while_it_is_looked_at_is_listed_again() {
 }
 
 #[test]
+fn another_file_in_the_place_of_a_listed_one_hides_nothing() {
+    let mut log = Log::new(Naming::FirstLine);
+    log.write("0.log", &cri(0, 10));
+    assert_eq!(numbers(&log.lines()), range(0, 10));
+    log.rename("0.log", "0.log.20261122-100000");
+    log.write("0.log", &cri(10, 11));
+    let stale = listed(log.folder.path());
+    log.rename("0.log", "0.log.20261122-100010");
+    log.write("0.log", &cri(11, 20));
+    assert_eq!(log.chain.survey(&stale, log.now).unwrap_err(), super::Changed);
+    let mut seen = numbers(&log.lines());
+    seen.extend(numbers(&log.later(2).lines()));
+    seen.extend(numbers(&log.later(2).lines()));
+    assert_eq!(seen, range(10, 20));
+}
+
+#[test]
 fn a_file_that_was_seen_empty_is_known_when_it_is_packed() {
     for naming in [Naming::FirstLine, Naming::Mark] {
         let mut log = Log::new(naming);
