@@ -60,7 +60,10 @@ impl<O: Outlet> Reader<O> {
                     let path = source.chain.reading().unwrap_or(&source.found.path).to_owned();
                     let is_damaged = source.chain.reads_packed() && is_damage(&error);
                     if is_damaged {
-                        warn!("cannot read {} any further, it is damaged: {error}; the rest is lost", path.display());
+                        warn!(
+                            "cannot read {} any further, it is damaged: {error}; the rest is lost",
+                            path.display()
+                        );
                     }
                     if is_damaged || self.outlet.unreadable(&path, &error) {
                         worked = true;
