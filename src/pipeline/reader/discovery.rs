@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 use super::super::baton::Manner;
 use super::super::outlet::Outlet;
 use super::super::source::{Source, Stage};
+use super::holding::remove_discarded;
 use super::{Course, Reader, SCAN_EVERY, SCAN_EVERY_UNWATCHED, SCAN_SOON};
 use crate::checkpoint::SavedSource;
 use crate::discover::{Found, Scan, generations, names};
@@ -159,8 +160,12 @@ impl<O: Outlet> Reader<O> {
         self.survey_source(id, now, false);
     }
 
-    /// Sources whose files are gone and read to their end.
+    /// Sources whose files are gone and read to their end. Copies of them go first: of a log that the checkpoint does
+    /// not know, the next agent would take a copy for new.
     pub(super) fn forget_gone(&mut self, seen: &HashSet<SourceKey>, now: Instant) {
+        if self.is_copying() {
+            return;
+        }
         let gone: Vec<SourceId> = self
             .sources
             .values()
@@ -172,6 +177,7 @@ impl<O: Outlet> Reader<O> {
         for id in gone {
             let Some(mut source) = self.sources.remove(&id) else { continue };
             source.mark(&mut self.outlet, now);
+            remove_discarded(&mut source);
             self.by_key.remove(&source.found.key);
             self.waiting.remove(&id);
             self.holding.remove(&id);

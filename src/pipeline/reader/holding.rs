@@ -8,6 +8,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::super::outlet::Outlet;
+use super::super::source::Source;
 use super::Reader;
 use crate::discover::Found;
 use crate::event::{Origin, Rest, SourceId, SourceKey};
@@ -102,7 +103,7 @@ impl<O: Outlet> Reader<O> {
         }
         for source in self.sources.values_mut() {
             source.tell_records(&mut self.outlet, now);
-            source.chain.take_discarded().iter().for_each(|path| remove(path));
+            remove_discarded(source);
         }
         self.holding_files = Some(holding);
     }
@@ -129,6 +130,11 @@ impl<O: Outlet> Reader<O> {
         holding.spool.under_way() < before
     }
 
+    /// Whether a copy is being made.
+    pub(super) fn is_copying(&self) -> bool {
+        self.holding_files.as_ref().is_some_and(|holding| holding.spool.under_way() > 0)
+    }
+
     fn copy(&mut self, holding: &mut Holding, id: SourceId, ordinal: u32, now: Instant) {
         let Some(source) = self.sources.get_mut(&id) else { return };
         match source.chain.original(ordinal, now) {
@@ -140,6 +146,11 @@ impl<O: Outlet> Reader<O> {
             Err(error) => warn!("copying {} to the spool: {error}", source.found.shown.display()),
         }
     }
+}
+
+/// Removes the copies of a source that are not needed any more.
+pub(super) fn remove_discarded(source: &mut Source) {
+    source.chain.take_discarded().iter().for_each(|copy| remove(copy));
 }
 
 fn remove(copy: &Path) {

@@ -303,8 +303,7 @@ impl World {
         wait::until(async || self.compared().lost.is_empty().then_some(())).await;
         let Wrong { lost, strange } = self.compared();
         if !lost.is_empty() || !strange.is_empty() {
-            let checkpoint = fs::read(self.agent.data().join("checkpoint")).unwrap_or_default();
-            println!("{}\n{}", self.agent.log(), String::from_utf8_lossy(&checkpoint));
+            self.print_agent();
         }
         assert!(
             lost.is_empty() && strange.is_empty(),
@@ -339,7 +338,16 @@ impl World {
             lost,
             ..Accounts::default()
         };
+        if sums != expected {
+            self.print_agent();
+        }
         assert_eq!(sums, expected, "SKIDDER_SEED={} after {:#?}", self.seed, self.done);
+    }
+
+    /// What the agent said and remembers, for whoever looks for the cause.
+    fn print_agent(&self) {
+        let checkpoint = fs::read(self.agent.data().join("checkpoint")).unwrap_or_default();
+        println!("{}\n{}", self.agent.log(), String::from_utf8_lossy(&checkpoint));
     }
 
     /// What was held against the model need not be looked at again.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{Counting, assert_once, configuration};
@@ -108,6 +109,29 @@ async fn a_pod_that_is_deleted_in_an_outage_survives_the_agent() {
     cluster.assert_same_ids();
     assert_eq!(agent.metric("skidder_bytes_total{result=\"lost\"}").await, Some(0.0));
     assert!(agent.term().await.success(), "{}", agent.log());
+}
+
+/// A copy is made at SIGTERM, as nobody knows whether an answer will come; it comes.
+#[tokio::test]
+async fn a_copy_that_was_not_needed_after_all_is_not_read() {
+    let (cluster, node) = (Cluster::new().await, Node::new());
+    let mut agent = Agent::new(&configuration(&node, "60s", &cluster.output));
+    let mut web = Counting::new(&node, "web-1");
+    cluster.is_away();
+    web.write(100);
+    agent.start().await;
+    agent.until("a request", async || cluster.fake.requests() > 0).await;
+    let lines = web.lines.clone();
+    web.container.delete();
+    agent.signal(Signal::TERM);
+    agent.until("the pod's log in the spool", async || spool(&agent).len() == 1).await;
+    cluster.is_back();
+    assert!(agent.ended().await.success(), "{}", agent.log());
+    assert_once(&cluster.messages(), &lines);
+    agent.start().await;
+    agent.until("an empty spool", async || spool(&agent).is_empty()).await;
+    assert!(agent.term().await.success(), "{}", agent.log());
+    assert_eq!(cluster.fake.model().conflicts, 0, "nothing was sent again");
 }
 
 /// More generations than the kubelet keeps, while nothing can be shipped; the agent is killed and later stopped.
