@@ -250,6 +250,7 @@ impl Log {
 
     /// A pod's container ends and is started again: its next instance is a log of its own.
     pub fn restart(&mut self) {
+        self.finish_half();
         if let Writer::Pod(pod) = &mut self.writer {
             pod.restart();
             self.restarts += 1;
@@ -270,6 +271,7 @@ impl Log {
 
     /// A plain file is unlinked, and one of the same name is begun.
     pub fn recreate(&mut self) {
+        self.finish_half();
         if let Writer::Plain(plain) = &mut self.writer {
             plain.recreate();
             self.at = 0;
