@@ -58,14 +58,15 @@ impl<O: Outlet> Reader<O> {
                 Turned::AtEnd => worked |= self.at_end(id, now),
                 Turned::Failed(error) => {
                     let path = source.chain.reading().unwrap_or(&source.found.path).to_owned();
+                    let goes_on = self.outlet.unreadable(&path, &error);
                     let is_damaged = source.chain.reads_packed() && is_damage(&error);
-                    if is_damaged {
+                    if is_damaged && !goes_on {
                         warn!(
                             "cannot read {} any further, it is damaged: {error}; the rest is lost",
                             path.display()
                         );
                     }
-                    if is_damaged || self.outlet.unreadable(&path, &error) {
+                    if is_damaged || goes_on {
                         worked = true;
                         if let Some(copy) = source.chain.give_up_reading() {
                             Spool::set_aside(&copy);
