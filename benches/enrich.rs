@@ -10,7 +10,7 @@ use skidder::enrich::document::globs;
 use skidder::enrich::{
     DocumentSettings, JsonMode, Metadata, Pods, Schema, Scratch, Subject, Template, escape,
 };
-use skidder::event::{End, Event, Flags, Origin, Position, Span, Stream, Target, TargetKind};
+use skidder::event::{Event, Origin, Position, Span, Stream, Target, TargetKind};
 
 const POD: &str = "827ea626-4087-4bd8-83dd-94f45392d429";
 
@@ -53,17 +53,9 @@ fn template(json: JsonMode) -> Template {
 
 fn event(message: &[u8], utf8: bool) -> Event<'_> {
     Event {
-        time: b"2026-11-22T17:59:23.309465212Z",
-        stream: Stream::Stdout,
-        message,
         utf8,
-        flags: Flags::default(),
         span: Span { start: Position { generation: 0, offset: 123_456_789 }, end: Position::default() },
-        lines: 1,
-        bytes: message.len() as u64,
-        truncated: 0,
-        end: End::Bytes,
-        rule: "",
+        ..Event::line(b"2026-11-22T17:59:23.309465212Z", Stream::Stdout, message)
     }
 }
 

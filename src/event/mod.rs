@@ -231,6 +231,25 @@ pub struct Event<'a> {
     pub rule: &'a str,
 }
 
+impl<'a> Event<'a> {
+    /// An event of one line, ended by its bytes; its span is empty, and its message not known to be UTF-8.
+    pub fn line(time: &'a [u8], stream: Stream, message: &'a [u8]) -> Self {
+        Self {
+            time,
+            stream,
+            message,
+            utf8: false,
+            flags: Flags::default(),
+            span: Span::default(),
+            lines: 1,
+            bytes: message.len() as u64,
+            truncated: 0,
+            end: End::Bytes,
+            rule: "",
+        }
+    }
+}
+
 /// A file that holds one generation of a log, as a look at its folder shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationFile {

@@ -152,22 +152,10 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{End, Flags, Span, Stream};
+    use crate::event::Stream;
 
     fn event(message: &'static str) -> Event<'static> {
-        Event {
-            time: b"2026-11-22T10:00:00Z",
-            stream: Stream::Stdout,
-            message: message.as_bytes(),
-            utf8: true,
-            flags: Flags::default(),
-            span: Span::default(),
-            lines: 1,
-            bytes: message.len() as u64,
-            truncated: 0,
-            end: End::Bytes,
-            rule: "",
-        }
+        Event::line(b"2026-11-22T10:00:00Z", Stream::Stdout, message.as_bytes())
     }
 
     #[test]

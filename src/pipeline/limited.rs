@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::event::{End, Event, Flags, GenerationKey, Position, Span, Stream};
+use crate::event::{Event, GenerationKey, Position, Span, Stream};
 
 /// While it goes on, it is said so often.
 const SAY_EVERY: Duration = Duration::from_secs(60);
@@ -70,18 +70,11 @@ impl Spell {
     /// The event that says it, as if it stood where the first one was left out.
     pub fn event<'a>(&'a self, message: &'a str) -> Event<'a> {
         Event {
-            time: &self.time,
-            stream: self.stream,
-            message: message.as_bytes(),
             utf8: true,
-            flags: Flags::default(),
             span: Span { start: self.start, end: self.start },
-            lines: 1,
             // They are counted as dropped already.
             bytes: 0,
-            truncated: 0,
-            end: End::Bytes,
-            rule: "",
+            ..Event::line(&self.time, self.stream, message.as_bytes())
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use skidder::enrich::document::globs;
 use skidder::enrich::{DocumentSettings, JsonMode, Metadata, Schema, Scratch, Subject, Template};
 use skidder::event::{
-    Batch, End, Event, Flags, Item, Origin, Position, SourceId, Span, Stream, Target, TargetKind, Verdict,
+    Batch, Event, Item, Origin, Position, SourceId, Span, Stream, Target, TargetKind, Verdict,
 };
 use skidder::observe::Metrics;
 use skidder::ship::elasticsearch::{Settings, StateHandle, run};
@@ -65,19 +65,8 @@ fn documents(mode: JsonMode, target: &Target) -> Vec<Vec<u8>> {
     let render = |(number, (_, message)): (usize, (String, String))| {
         let time = format!("2026-11-22T10:00:00.{number:09}Z");
         let start = Position { generation: 0, offset: number as u64 };
-        let event = Event {
-            time: time.as_bytes(),
-            stream: Stream::Stdout,
-            message: message.as_bytes(),
-            utf8: false,
-            flags: Flags::default(),
-            span: Span { start, end: start },
-            lines: 1,
-            bytes: message.len() as u64,
-            truncated: 0,
-            end: End::Bytes,
-            rule: "",
-        };
+        let line = Event::line(time.as_bytes(), Stream::Stdout, message.as_bytes());
+        let event = Event { span: Span { start, end: start }, ..line };
         let mut document = Vec::new();
         template.render(&event, &mut scratch, &mut document);
         document

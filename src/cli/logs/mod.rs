@@ -27,23 +27,11 @@ pub use course::execute;
 #[cfg(test)]
 mod samples {
     use crate::cli::LogsArgs;
-    use crate::event::{End, Event, Flags, Span, Stream};
+    use crate::event::{Event, Stream};
 
     /// An event of one line.
     pub fn event<'a>(time: &'a [u8], stream: Stream, message: &'a str) -> Event<'a> {
-        Event {
-            time,
-            stream,
-            message: message.as_bytes(),
-            utf8: true,
-            flags: Flags::default(),
-            span: Span::default(),
-            lines: 1,
-            bytes: message.len() as u64,
-            truncated: 0,
-            end: End::Bytes,
-            rule: "",
-        }
+        Event::line(time, stream, message.as_bytes())
     }
 
     /// What stands after `skidder logs`.

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::judge::judge;
 use super::*;
 use crate::enrich::pods::Pods;
-use crate::event::{ContainerMeta, End, Position, Span, TargetKind};
+use crate::event::{ContainerMeta, Position, Span, TargetKind};
 
 fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -46,17 +46,8 @@ pub(super) fn settings(schema: Schema, json: JsonMode) -> DocumentSettings {
 
 fn event(message: &[u8]) -> Event<'_> {
     Event {
-        time: b"2026-11-22T10:00:00.123456789Z",
-        stream: Stream::Stdout,
-        message,
-        utf8: false,
-        flags: Flags::default(),
         span: Span { start: Position { generation: 0, offset: 4711 }, end: Position::default() },
-        lines: 1,
-        bytes: 0,
-        truncated: 0,
-        end: End::Bytes,
-        rule: "",
+        ..Event::line(b"2026-11-22T10:00:00.123456789Z", Stream::Stdout, message)
     }
 }
 

@@ -51,14 +51,7 @@ fn gets(fake: &Fake) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn a_rollover_between_a_lost_answer_and_its_retry() {
-    for behaviour in [
-        Behaviour::Lost,
-        Behaviour::Silent,
-        Behaviour::Cut,
-        Behaviour::Garbage,
-        Behaviour::Short,
-        Behaviour::Endless,
-    ] {
+    for behaviour in Behaviour::LOST {
         let fake = Fake::new();
         let mut output = Output::start(&fake, settings());
         output.send(batch(0, &stream(STREAM), 0..5)).await;

@@ -54,6 +54,10 @@ pub enum Behaviour {
 type ItemFault = Arc<dyn Fn(usize, &Value) -> Option<(u16, Value)> + Send + Sync>;
 
 impl Behaviour {
+    /// All by which everything is stored, and no answer says so.
+    pub const LOST: [Self; 6] =
+        [Self::Lost, Self::Silent, Self::Cut, Self::Garbage, Self::Short, Self::Endless];
+
     /// A status with an error of Elasticsearch's own.
     pub fn error(status: u16, kind: &str, reason: &str) -> Self {
         let body = json!({ "error": { "root_cause": [], "type": kind, "reason": reason }, "status": status });
