@@ -12,17 +12,7 @@ use crate::support::node::Node;
 const STREAM: &str = "logs-kubernetes.container_logs-default";
 const SUCCESS: &str = "skidder_config_reloads_total{result=\"success\"}";
 const FAILURE: &str = "skidder_config_reloads_total{result=\"failure\"}";
-
-fn configuration(node: &Node, url: &str) -> String {
-    let node = node.path().display();
-    format!(
-        "data_dir: ${{DATA}}\n\
-         files: [{{ include: [\"{node}/containers/*.log\"] }}]\n\
-         multiline: {{ timeout: 60s }}\n\
-         kubernetes: {{ kubelet: {{ enabled: false }} }}\n\
-         output: {{ elasticsearch: {{ urls: [\"{url}\"], batch: {{ max_wait: 20ms }}, setup: false }} }}\n"
-    )
-}
+const BATCH: &str = "max_wait: 20ms";
 
 /// The messages in a stream, in the order of their places in the log.
 fn messages(fake: &Fake, stream: &str) -> Vec<String> {
@@ -50,7 +40,7 @@ async fn reload(agent: &Agent, configuration: &str, metric: &str) {
 #[tokio::test]
 async fn what_was_delivered_is_not_delivered_again_under_other_rules() {
     let (node, fake) = (Node::new(), Fake::new());
-    let plain = configuration(&node, &fake.serve().await);
+    let plain = node.configuration(&fake.serve().await, BATCH);
     let mut agent = Agent::new(&plain);
     let mut web = node.pod("shop", "web-1", "web");
     agent.start().await;
@@ -81,7 +71,7 @@ async fn what_was_delivered_is_not_delivered_again_under_other_rules() {
 #[tokio::test]
 async fn an_invalid_configuration_changes_nothing() {
     let (node, fake) = (Node::new(), Fake::new());
-    let plain = configuration(&node, &fake.serve().await);
+    let plain = node.configuration(&fake.serve().await, BATCH);
     let mut agent = Agent::new(&plain);
     let mut web = node.pod("shop", "web-1", "web");
     agent.start().await;
@@ -118,7 +108,7 @@ async fn an_invalid_configuration_changes_nothing() {
 #[tokio::test]
 async fn what_cannot_change_is_named_and_the_rest_is_applied() {
     let (node, fake) = (Node::new(), Fake::new());
-    let plain = configuration(&node, &fake.serve().await);
+    let plain = node.configuration(&fake.serve().await, BATCH);
     let mut agent = Agent::new(&plain);
     let mut web = node.pod("shop", "web-1", "web");
     agent.start().await;
@@ -139,7 +129,7 @@ async fn what_cannot_change_is_named_and_the_rest_is_applied() {
 async fn an_address_is_mended_while_nobody_answers() {
     let (node, fake) = (Node::new(), Fake::new());
     let url = fake.serve().await;
-    let plain = configuration(&node, &url);
+    let plain = node.configuration(&url, BATCH);
     // Nobody listens on port 1.
     let mut agent = Agent::new(&plain.replace(&url, "http://127.0.0.1:1"));
     let mut web = node.pod("shop", "web-1", "web");
@@ -159,7 +149,7 @@ async fn an_address_is_mended_while_nobody_answers() {
 async fn what_is_under_way_is_sent_again_under_the_same_ids() {
     let (node, fake) = (Node::new(), Fake::new());
     fake.script([Behaviour::error(503, "unavailable", "no"), Behaviour::Silent]);
-    let plain = configuration(&node, &fake.serve().await);
+    let plain = node.configuration(&fake.serve().await, BATCH);
     let mut agent = Agent::new(&plain);
     let mut web = node.pod("shop", "web-1", "web");
     web.err("java.lang.IllegalStateException: no order");
@@ -182,7 +172,7 @@ async fn what_is_under_way_is_sent_again_under_the_same_ids() {
 #[tokio::test]
 async fn a_configmap_changes_by_its_links() {
     let (node, fake) = (Node::new(), Fake::new());
-    let plain = configuration(&node, &fake.serve().await);
+    let plain = node.configuration(&fake.serve().await, BATCH);
     let mut agent = Agent::new(&plain);
     let folder = agent.data().parent().expect("the agent's folder").to_owned();
     let version = |name: &str, text: &str| {

@@ -12,17 +12,7 @@ use crate::support::node::{Container, Node};
 use crate::support::wait;
 
 const STREAM: &str = "logs-kubernetes.container_logs-default";
-
-fn configuration(node: &Node, url: &str) -> String {
-    let node = node.path().display();
-    format!(
-        "data_dir: ${{DATA}}\n\
-         files: [{{ include: [\"{node}/containers/*.log\"] }}]\n\
-         multiline: {{ timeout: 60s }}\n\
-         kubernetes: {{ kubelet: {{ enabled: false }} }}\n\
-         output: {{ elasticsearch: {{ urls: [\"{url}\"], batch: {{ max_bytes: 64KiB, max_wait: 50ms }}, setup: false }} }}\n"
-    )
-}
+const BATCH: &str = "max_bytes: 64KiB, max_wait: 50ms";
 
 /// A container that is written to, and the events that must come of it.
 struct Written {
@@ -165,7 +155,7 @@ async fn every_event_once_through_kills_rotations_and_bad_answers() {
     let node = Node::new();
     let fake = Fake::new();
     troubled(&fake, seed);
-    let mut agent = Agent::new(&configuration(&node, &fake.serve().await));
+    let mut agent = Agent::new(&node.configuration(&fake.serve().await, BATCH));
     let mut containers: Vec<Written> = (0..4).map(|index| Written::new(&node, index)).collect();
     let mut kill = 0;
     while kill < kills || Instant::now() < end {
@@ -210,7 +200,7 @@ async fn every_event_once_through_reloads() {
     let node = Node::new();
     let fake = Fake::new();
     troubled(&fake, seed);
-    let plain = configuration(&node, &fake.serve().await);
+    let plain = node.configuration(&fake.serve().await, BATCH);
     let mut agent = Agent::new(&plain);
     agent.start().await;
     let mut containers: Vec<Written> = (0..4).map(|index| Written::new(&node, index)).collect();

@@ -86,6 +86,19 @@ impl Node {
         Self { folder, clock: Clock(Arc::new(AtomicI64::new(START))), written: Written::default() }
     }
 
+    /// A configuration that reads the links to its containers' logs, ends nothing by the clock, asks no kubelet, and
+    /// ships to `url`, with these keys of `batch`.
+    pub fn configuration(&self, url: &str, batch: &str) -> String {
+        format!(
+            "data_dir: ${{DATA}}\n\
+             files: [{{ include: [\"{}/containers/*.log\"] }}]\n\
+             multiline: {{ timeout: 60s }}\n\
+             kubernetes: {{ kubelet: {{ enabled: false }} }}\n\
+             output: {{ elasticsearch: {{ urls: [\"{url}\"], batch: {{ {batch} }}, setup: false }} }}\n",
+            self.path().display()
+        )
+    }
+
     /// The node's folder, for a configuration's `files`.
     pub fn path(&self) -> &Path {
         self.folder.path()
