@@ -296,11 +296,15 @@ impl Outlet for Shipping {
     }
 
     fn record(&mut self, record: Record, before_events: bool, now: Instant) {
-        if before_events {
-            self.packer.assembler.record(record, now);
-        } else {
+        if !before_events {
             self.ways.keeper.note(vec![record]);
+            return;
         }
+        if matches!(record, Record::Generation { .. }) {
+            // In an outage no batch leaves; a copy of the file must be known for what it is all the same.
+            self.ways.keeper.note(vec![record.clone()]);
+        }
+        self.packer.assembler.record(record, now);
     }
 
     fn account(&self, source: SourceId) -> Option<Arc<Account>> {

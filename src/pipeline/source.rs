@@ -206,10 +206,9 @@ impl Source {
     pub fn pass_on(&mut self) -> Option<Passed> {
         let reached = self.chain.position().filter(|_| self.has_begun())?;
         let past = self.past.take().unwrap_or_default();
-        let keys = self.chain.keys();
         let place = |at: Position| {
-            let generation = keys.get(at.generation)?;
-            Some(Place { generation, offset: at.offset })
+            let (generation, offset) = self.chain.named(at)?;
+            Some(Place { generation, offset })
         };
         let given_out = past.delivered.max(reached);
         let manners = past.manners.into_iter().chain([(self.manner.clone(), reached)]);

@@ -248,19 +248,22 @@ impl Chain {
         while self.keys.0.len() > 1 && self.keys.0[1].0 <= position.generation {
             self.keys.0.pop_front();
         }
-        let Some(key) = self.keys.get(position.generation) else {
-            // A generation without a name yet: nothing of it was given out, so all before it is what can be said.
-            let (last, key) = self.last?;
-            return Some((key, last.offset, 0));
-        };
-        let held = self.generations.iter().find(|held| held.ordinal == position.generation);
+        let (key, offset) = self.named(position)?;
+        let held = self.generations.iter().find(|held| held.key() == Some(key));
         let anchor = match (self.naming, held) {
             // What was read, not what the file holds by now: it may have been truncated meanwhile.
-            (Naming::Mark, Some(held)) if held.offset == position.offset => held.anchor.hash(),
-            (Naming::Mark, Some(held)) => held.place.anchor_hash(position.offset),
+            (Naming::Mark, Some(held)) if held.offset == offset => held.anchor.hash(),
+            (Naming::Mark, Some(held)) => held.place.anchor_hash(offset),
             _ => 0,
         };
-        Some((key, position.offset, anchor))
+        Some((key, offset, anchor))
+    }
+
+    /// A position by its generation's name. Of a generation without a name yet nothing was given out, so the end of
+    /// the one before it is the same place. `None` when nothing with a name was read yet.
+    pub fn named(&self, position: Position) -> Option<(GenerationKey, u64)> {
+        let key = self.keys.get(position.generation).map(|key| (key, position.offset));
+        key.or_else(|| self.last.map(|(last, key)| (key, last.offset)))
     }
 
     /// What the checkpoint must know of new generations; each is told once.

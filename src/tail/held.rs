@@ -116,6 +116,7 @@ impl Chain {
     /// Looks at the files held: which have lost their names, which can be let go for their copies, and how large they
     /// are. The checkpoint is told of sizes that grew by much, or with `all` of any.
     pub fn look(&mut self, now: Instant, all: bool) {
+        self.name_unlinked();
         let source = self.source.clone();
         let youngest = self.generations.back().map(|youngest| youngest.ordinal);
         for held in self.read.iter_mut().chain(&mut self.generations) {
@@ -134,6 +135,17 @@ impl Chain {
             if let (State::Closed, false, Some(rest)) = (held.state, held.is_rest(), held.whole_copy()) {
                 held.place = Place::rest(rest.clone());
                 (held.packed, held.device, held.inode) = (true, 0, 0);
+            }
+        }
+    }
+
+    /// A file that was unlinked before its first turn has no name in ids yet, and without one it could not be copied.
+    fn name_unlinked(&mut self) {
+        for index in 0..self.generations.len() {
+            let held = &self.generations[index];
+            if held.name.is_none() && held.has_no_name() {
+                // What cannot be read now is named when it is read.
+                let _ = self.name(index);
             }
         }
     }

@@ -39,6 +39,16 @@ async fn reload(agent: &Agent, configuration: &str, metric: &str) {
 /// the new rules would make something else of it and the new stream has none of it.
 #[tokio::test]
 async fn what_was_delivered_is_not_delivered_again_under_other_rules() {
+    reloaded_within_a_trace(false).await;
+}
+
+/// The same when nothing was written since the log's file was rotated: the newest file is empty, so it has no name yet.
+#[tokio::test]
+async fn nor_is_it_where_the_newest_file_is_empty() {
+    reloaded_within_a_trace(true).await;
+}
+
+async fn reloaded_within_a_trace(rotated: bool) {
     let (node, fake) = (Node::new(), Fake::new());
     let plain = node.configuration(&fake.serve().await, BATCH);
     let mut agent = Agent::new(&plain);
@@ -48,6 +58,13 @@ async fn what_was_delivered_is_not_delivered_again_under_other_rules() {
     ["step 1", " of the order", "step 2", " of the order"].iter().for_each(|line| web.out(line));
     until_messages(&agent, &fake, STREAM, &["step 1", " of the order", "step 2", " of the order"]).await;
 
+    if rotated {
+        let page = async || agent.page().await.and_then(|page| page.files.into_iter().next());
+        let at = async |is_there: fn(u64) -> bool| page().await.is_some_and(|file| is_there(file.offset));
+        agent.until("the file to be read", async || at(|offset| offset > 0).await).await;
+        web.rotate(5);
+        agent.until("the next file to be read", async || at(|offset| offset == 0).await).await;
+    }
     let patterns = "{ languages: [go], patterns: [{ name: step, start: \"^step\" }], timeout";
     let changed = plain
         .replace("{ timeout", patterns)

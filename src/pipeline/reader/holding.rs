@@ -84,6 +84,8 @@ impl<O: Outlet> Reader<O> {
                 source.chain.acknowledged(&generation, offset);
             }
             source.chain.look(now, end);
+            // Before any copy is ordered: what the checkpoint does not know of a log was settled long ago.
+            source.tell_records(&mut self.outlet, now);
             let id = source.id;
             held.extend(source.chain.nameless().map(|nameless| held_of(id, &nameless, now, end)));
         }
@@ -102,6 +104,7 @@ impl<O: Outlet> Reader<O> {
             }
         }
         for source in self.sources.values_mut() {
+            // What was given up.
             source.tell_records(&mut self.outlet, now);
             remove_discarded(source);
         }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{File, Log, Loss, Naming, PathBuf, Reached, Resume, StartAt, Write, fs, numbers, range};
+use super::{File, Log, Loss, Naming, PathBuf, Reached, Record, Resume, StartAt, Write, fs, numbers, range};
 use crate::event::Rest;
 use crate::tail::{Copying, Nameless};
 
@@ -171,6 +171,23 @@ fn a_file_that_went_on_after_it_was_copied_is_copied_anew() {
     log.chain.copied(0, Some(second), log.now);
     assert_eq!(log.chain.take_discarded(), [first.path], "the old one is kept until then");
     assert!(log.look()[0].is_copied);
+}
+
+#[test]
+fn a_file_that_was_empty_when_it_was_last_looked_at_can_be_copied() {
+    for naming in [Naming::FirstLine, Naming::Mark] {
+        let mut log = holding(naming);
+        let mut writer = File::create(log.path("0.log")).unwrap();
+        assert!(log.lines().is_empty());
+        writer.write_all(cri(0, 3).as_bytes()).unwrap();
+        log.remove("0.log");
+        assert_eq!(log.look()[0].bytes, 3 * LINE, "{naming:?}");
+        assert!(
+            matches!(log.chain.take_records()[..], [Record::Generation { .. }]),
+            "and the checkpoint knows of it"
+        );
+        assert_eq!(log.copy(0).end, 3 * LINE);
+    }
 }
 
 #[test]

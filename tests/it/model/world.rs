@@ -42,7 +42,7 @@ enum Mood {
 /// What is unlinked and not read yet is in the agent's hands alone; so until the next rest it is either this or that.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Chapter {
-    /// The agent is killed, stopped, started, and given another configuration.
+    /// The agent is killed, stopped and started.
     Deaths,
     /// Files are unlinked as soon as the agent has them open.
     Unlinkings,
@@ -271,8 +271,7 @@ impl World {
 
     /// Another configuration, which changes nothing that a document shows.
     fn reload(&mut self) -> String {
-        // What is unlinked is not passed on to the reader of another configuration.
-        if self.chapter != Chapter::Deaths || !self.agent.runs() {
+        if !self.agent.runs() {
             return "no reload".to_owned();
         }
         let wait = self.random.u32(20..80);
