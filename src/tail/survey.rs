@@ -235,11 +235,13 @@ impl Chain {
                 start_at_end(live);
             }
         }
+        let has_rest = |key: &GenerationKey| resume.rests.iter().any(|rest| rest.key == *key);
         for rest in self.rests_to_read(&resume, fresh).into_iter().rev() {
             fresh.push_front(rest_of(rest, &resume, now));
         }
-        let is_there =
-            |key: &GenerationKey| fresh.iter().any(|generation| generation.key().as_ref() == Some(key));
+        let is_there = |key: &GenerationKey| {
+            has_rest(key) || fresh.iter().any(|generation| generation.key().as_ref() == Some(key))
+        };
         let bytes = resume.missing(is_there);
         if is_complete && (bytes > 0 || resume.reached.is_some_and(|reached| !is_there(&reached.key))) {
             // What is known at least: how much it still grew before it vanished nobody knows.

@@ -151,7 +151,7 @@ impl World {
             78..84 => self.change_mood(),
             84..91 => self.kill(),
             91..93 => self.stop().await,
-            93..95 => self.reload(),
+            93..95 => self.reload().await,
             _ => self.start().await,
         };
         self.done.push(format!("{name}: {what}"));
@@ -269,16 +269,31 @@ impl World {
         "the agent is stopped".to_owned()
     }
 
-    /// Another configuration, which changes nothing that a document shows.
-    fn reload(&mut self) -> String {
+    /// Another configuration, which changes nothing that a document shows. What is on its way is waited for, or given up
+    /// after a second of trouble: then what was acknowledged out of turn comes again, and is counted again.
+    async fn reload(&mut self) -> String {
         if !self.agent.runs() {
             return "no reload".to_owned();
+        }
+        let applied = "skidder_config_reloads_total{result=\"success\"}";
+        let before = self.agent.metric(applied).await.unwrap_or_default();
+        let in_peace = self.random.bool();
+        if in_peace {
+            self.set_mood(Mood::Well);
+        } else {
+            self.life.base = None;
         }
         let wait = self.random.u32(20..80);
         self.agent.configure(&configuration(&self.node, &self.url, self.timeout, wait));
         self.agent.signal(Signal::HUP);
         self.counts.reloads += 1;
-        "another configuration".to_owned()
+        if in_peace {
+            let agent = &self.agent;
+            agent
+                .until("the configuration to be applied", async || agent.metric(applied).await > Some(before))
+                .await;
+        }
+        format!("another configuration, {}", if in_peace { "in peace" } else { "in any mood" })
     }
 
     async fn start(&mut self) -> String {
@@ -343,8 +358,14 @@ impl World {
         assert_eq!(sums, expected, "SKIDDER_SEED={} after {:#?}", self.seed, self.done);
     }
 
-    /// What the agent said and remembers, for whoever looks for the cause.
+    /// What the agent said, remembers and sent twice, for whoever looks for the cause.
     fn print_agent(&self) {
+        let mut sent = HashSet::new();
+        for (action, document) in self.fake.model().seen.iter().flat_map(|seen| &seen.lines) {
+            if !sent.insert(action["create"]["_id"].to_string()) {
+                println!("sent again: {action} {document}");
+            }
+        }
         let checkpoint = fs::read(self.agent.data().join("checkpoint")).unwrap_or_default();
         println!("{}\n{}", self.agent.log(), String::from_utf8_lossy(&checkpoint));
     }
