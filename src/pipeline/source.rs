@@ -332,6 +332,12 @@ impl Source {
         held
     }
 
+    /// When [`Source::expire`] has something to do, should no line come. While a younger file is there, silence at the
+    /// end of the older one says nothing: a reader that found both read on without it.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.joiner.deadline().filter(|_| self.chain.is_at_youngest())
+    }
+
     /// The end of the file: gives out what was silent for long enough.
     pub fn expire<O: Outlet>(&mut self, outlet: &mut O, now: Instant) {
         let mut into =

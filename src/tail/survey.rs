@@ -76,11 +76,13 @@ impl Chain {
                     self.settle(&files[..index]);
                     break;
                 }
+                Ok(Opened::New(copy)) if younger_than_blank.is_some() && self.copies_youngest(&copy) => {}
                 Ok(Opened::New(generation)) => fresh.push_front(generation),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Changed),
                 Err(error) => unopened.push(Unopened { path: file.path.clone(), error, size: file.size }),
             }
         }
+        self.leave_delivered(&mut fresh, files);
         let only_rests = || unopened.is_empty() && self.resume.as_ref().is_some_and(Resume::has_rests);
         if fresh.is_empty() && !only_rests() {
             return Ok(unopened);
@@ -123,6 +125,34 @@ impl Chain {
         let youngest = self.generations.back()?;
         let blank = self.naming == Naming::Mark && youngest.name.is_none() && !youngest.packed;
         blank.then_some((youngest.device, youngest.inode))
+    }
+
+    /// Whether a file is a copy of what the youngest holds, or held until just now: the truncation comes after it, and
+    /// then it is read on there. A copy of what was there before that begins otherwise, or is longer.
+    fn copies_youngest(&self, file: &Generation) -> bool {
+        let Some(youngest) = self.generations.back() else { return false };
+        let (Some(name), Place::Plain(held), Place::Plain(copy)) =
+            (youngest.name, &youngest.place, &file.place)
+        else {
+            return false;
+        };
+        let (Ok(held), Ok(copy)) = (first_bytes(held, false), first_bytes(copy, false)) else { return false };
+        let sizes = (file.place.stat(), youngest.place.stat());
+        let is_longer = matches!(sizes, (Some(copy), Some(held)) if copy.size > held.size);
+        if name.head.begins(&held) { !is_longer && held.starts_with(&copy) } else { name.head.begins(&copy) }
+    }
+
+    /// Where the file at which the checkpoint stands is gone, the oldest that the checkpoint knows is the next one: what
+    /// is older still would be known too, had it not been delivered before.
+    fn leave_delivered(&mut self, fresh: &mut VecDeque<Generation>, files: &[GenerationFile]) {
+        let Some(resume) = self.resume.as_ref().filter(|resume| resume.reached.is_some()) else { return };
+        let is_known =
+            |generation: &Generation| resume.known.iter().any(|known| Some(known.key) == generation.key());
+        let Some(delivered) = fresh.iter().position(is_known).filter(|older| *older > 0) else { return };
+        let next = (fresh[delivered].device, fresh[delivered].inode);
+        fresh.drain(..delivered);
+        let older = files.iter().take_while(|file| (file.device, file.inode) != next).count();
+        self.settle(&files[..older]);
     }
 
     /// Held files keep their inode whatever they are called.

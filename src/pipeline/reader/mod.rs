@@ -264,7 +264,7 @@ impl<O: Outlet> Reader<O> {
             }
         });
         let holding = self.holding.iter().filter(|_| self.has_room);
-        let holds = holding.filter_map(|id| self.sources.get(id)?.joiner.deadline());
+        let holds = holding.filter_map(|id| self.sources.get(id)?.deadline());
         let dues = waits.chain(holds).chain(self.outlet.deadline()).min();
         // What is overdue but cannot be done just now is not waited for in circles.
         let soonest = dues.map(|due| due.max(now + Duration::from_millis(5)));

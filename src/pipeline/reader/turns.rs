@@ -110,7 +110,7 @@ impl<O: Outlet> Reader<O> {
     /// Gives out what was silent for long enough, of sources that are read to their end.
     pub(super) fn expire(&mut self, now: Instant) {
         let due = |id: &SourceId| {
-            let deadline = self.sources.get(id).and_then(|source| source.joiner.deadline());
+            let deadline = self.sources.get(id).and_then(Source::deadline);
             deadline.is_some_and(|deadline| deadline <= now)
         };
         let due: Vec<SourceId> = self.holding.iter().copied().filter(due).collect();

@@ -222,30 +222,35 @@ impl Log {
         }
     }
 
-    /// Its file is rotated in a way of its kind; lines in parts and traces go over it.
-    pub fn rotate(&mut self, random: &mut fastrand::Rng) {
+    /// Its file is rotated in a way of its kind, which is told; lines in parts and traces go over it.
+    pub fn rotate(&mut self, random: &mut fastrand::Rng) -> &'static str {
         if let Writer::Pod(pod) = &mut self.writer {
             pod.tidy(KEPT);
             let rotated = pod.rename();
             // Until the reopen the runtime writes to the renamed file.
             (0..random.u32(0..10)).for_each(|_| self.write(random));
-            let Writer::Pod(pod) = &mut self.writer else { return };
-            if random.u32(0..5) == 0 {
-                return pod.rename_back(&rotated);
+            if let (Writer::Pod(pod), 0) = (&mut self.writer, random.u32(0..5)) {
+                pod.rename_back(&rotated);
+                return "is renamed and renamed back";
             }
         }
         self.finish_half();
+        self.at = 0;
         match (&mut self.writer, random.u32(0..3)) {
             (Writer::Pod(pod), _) => pod.reopen(),
             (Writer::Docker(docker), _) => docker.rotate(KEPT),
-            (Writer::Plain(plain), 0) => plain.copy_and_truncate(),
+            (Writer::Plain(plain), 0) => {
+                plain.copy_and_truncate();
+                return "is copied and truncated";
+            }
             (Writer::Plain(plain), 1) => plain.rotate(),
             (Writer::Plain(plain), _) => {
                 plain.rotate();
                 plain.compress();
+                return "is rotated, its rotated files are compressed";
             }
         }
-        self.at = 0;
+        "is rotated"
     }
 
     /// A pod's container ends and is started again: its next instance is a log of its own.

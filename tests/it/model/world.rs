@@ -168,8 +168,7 @@ impl World {
     }
 
     fn rotate(&mut self, index: usize) -> String {
-        self.logs[index].rotate(&mut self.random);
-        "is rotated".to_owned()
+        self.logs[index].rotate(&mut self.random).to_owned()
     }
 
     async fn restart_container(&mut self, index: usize) -> String {
@@ -318,6 +317,7 @@ impl World {
         let Wrong { lost, strange } = self.compared();
         if !lost.is_empty() || !strange.is_empty() {
             self.print_agent();
+            println!("{:#}", self.agent.status().await);
         }
         assert!(
             lost.is_empty() && strange.is_empty(),
