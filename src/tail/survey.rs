@@ -76,8 +76,15 @@ impl Chain {
                     self.settle(&files[..index]);
                     break;
                 }
-                Ok(Opened::New(copy)) if younger_than_blank.is_some() && self.copies_youngest(&copy) => {}
-                Ok(Opened::New(generation)) => fresh.push_front(generation),
+                Ok(Opened::New(generation)) => {
+                    // Only the live file is copied so that it can be truncated.
+                    let live = fresh.front().or(self.generations.back()).filter(|_| index + 2 == files.len());
+                    let is_copy =
+                        self.naming == Naming::Mark && live.is_some_and(|live| generation.copies(live));
+                    if !is_copy {
+                        fresh.push_front(generation);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Changed),
                 Err(error) => unopened.push(Unopened { path: file.path.clone(), error, size: file.size }),
             }
@@ -125,21 +132,6 @@ impl Chain {
         let youngest = self.generations.back()?;
         let blank = self.naming == Naming::Mark && youngest.name.is_none() && !youngest.packed;
         blank.then_some((youngest.device, youngest.inode))
-    }
-
-    /// Whether a file is a copy of what the youngest holds, or held until just now: the truncation comes after it, and
-    /// then it is read on there. A copy of what was there before that begins otherwise, or is longer.
-    fn copies_youngest(&self, file: &Generation) -> bool {
-        let Some(youngest) = self.generations.back() else { return false };
-        let (Some(name), Place::Plain(held), Place::Plain(copy)) =
-            (youngest.name, &youngest.place, &file.place)
-        else {
-            return false;
-        };
-        let (Ok(held), Ok(copy)) = (first_bytes(held, false), first_bytes(copy, false)) else { return false };
-        let sizes = (file.place.stat(), youngest.place.stat());
-        let is_longer = matches!(sizes, (Some(copy), Some(held)) if copy.size > held.size);
-        if name.head.begins(&held) { !is_longer && held.starts_with(&copy) } else { name.head.begins(&copy) }
     }
 
     /// Where the file at which the checkpoint stands is gone, the oldest that the checkpoint knows is the next one: what
@@ -316,6 +308,21 @@ impl Chain {
             }
         }
         Ok(())
+    }
+}
+
+impl Generation {
+    /// Whether it is a copy of what the live file holds, or held until just now: the truncation comes after it, and then
+    /// the live one is read on there. A copy of what was there before that begins otherwise, or is longer.
+    fn copies(&self, live: &Self) -> bool {
+        let (Place::Plain(copy), Place::Plain(held)) = (&self.place, &live.place) else { return false };
+        let (Ok(copy), Ok(held)) = (first_bytes(copy, false), first_bytes(held, false)) else { return false };
+        let sizes = (self.place.stat(), live.place.stat());
+        let is_longer = matches!(sizes, (Some(copy), Some(held)) if copy.size > held.size);
+        match live.name {
+            Some(name) if !name.head.begins(&held) => name.head.begins(&copy),
+            _ => !is_longer && held.starts_with(&copy),
+        }
     }
 }
 

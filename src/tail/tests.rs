@@ -479,3 +479,62 @@ fn a_file_that_may_not_be_opened_is_tried_again() {
     log.write("0.log", &cri(0, 3));
     assert_eq!(numbers(&log.lines()), range(0, 3));
 }
+
+/// Emptied under the reader, and killed before anything of what came then was acknowledged.
+#[test]
+fn older_files_stay_delivered_when_the_one_that_was_read_last_is_gone() {
+    let mut log = Log::new(Naming::Mark);
+    log.write("0.log", "oldest\n");
+    log.lines();
+    log.rename("0.log", "0.log.1");
+    log.write("0.log", "older\n");
+    assert!(log.lines().is_empty());
+    assert_eq!(log.later(2).lines(), ["older"]);
+    let (key, offset, anchor) = {
+        let low = log.chain.position().unwrap();
+        log.chain.durable(low).unwrap()
+    };
+    File::options().write(true).open(log.path("0.log")).unwrap().set_len(0).unwrap();
+    log.write("0.log", "what came then\n");
+    assert_eq!(log.lines(), ["what came then"]);
+    // As the checkpoint has it: nothing older than where it stands.
+    log.known.retain(|known| known.key == key || known.head == Head::of(b"what came then\n"));
+    let mut log = log.restart_at(Some(Reached { key, offset, anchor }));
+    assert_eq!(log.lines(), ["what came then"]);
+    log.rename("0.log.1", "0.log.2");
+    log.rename("0.log", "0.log.1");
+    log.write("0.log", "new\n");
+    log.lines();
+    assert_eq!(log.later(2).lines(), ["new"]);
+}
+
+/// It was seen empty; what is seen next may be a copy of what it holds, made to be truncated.
+#[test]
+fn a_copy_in_the_making_is_no_other_file() {
+    for (held, copy, expected) in [
+        ("one\ntwo\n", "one\ntwo\n", &["one", "two"][..]),
+        ("one\ntwo\n", "one\n", &["one", "two"]),
+        ("one\ntwo\n", "", &["one", "two"]),
+        // What it held before.
+        ("one\ntwo\n", "one\nother\n", &["one", "other", "one", "two"]),
+        ("one\n", "one\nother\n", &["one", "other", "one"]),
+    ] {
+        let mut log = Log::new(Naming::Mark);
+        log.write("0.log", "");
+        assert!(log.lines().is_empty());
+        log.write("0.log", held);
+        log.write("0.log.1", copy);
+        let mut lines = log.lines();
+        lines.extend(log.later(2).lines());
+        assert_eq!(lines, expected, "{held:?} {copy:?}");
+        // The copy is completed, and the file is truncated.
+        if held.starts_with(copy) {
+            log.write("0.log.1", &held[copy.len()..]);
+            File::options().write(true).open(log.path("0.log")).unwrap().set_len(0).unwrap();
+        }
+        log.write("0.log", "three\n");
+        let mut lines = log.lines();
+        lines.extend(log.later(2).lines());
+        assert_eq!(lines, ["three"], "{held:?} {copy:?}");
+    }
+}
