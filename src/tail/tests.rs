@@ -528,8 +528,8 @@ fn a_copy_in_the_making_is_no_other_file() {
         lines.extend(log.later(2).lines());
         assert_eq!(lines, expected, "{held:?} {copy:?}");
         // The copy is completed, and the file is truncated.
-        if held.starts_with(copy) {
-            log.write("0.log.1", &held[copy.len()..]);
+        if let Some(rest) = held.strip_prefix(copy) {
+            log.write("0.log.1", rest);
             File::options().write(true).open(log.path("0.log")).unwrap().set_len(0).unwrap();
         }
         log.write("0.log", "three\n");
