@@ -13,8 +13,8 @@ const MAX_BYTES: usize = 1 << 30;
 /// A new body has room for a document beyond its limit, so that it rarely grows: the overhang of the last one,
 /// and what an escaper reserves in advance.
 const OVERHANG: usize = 128 * 1024;
-/// How many bodies are kept for reuse: as many as may come back before the next is begun.
-const SPARE_BODIES: usize = 2;
+/// How many bodies are kept for reuse: as many as may come back while the reader sleeps. They are of the budget, too.
+const SPARE_BODIES: usize = 4;
 
 /// When batches are sealed, and how they look.
 #[derive(Clone, Copy, Debug)]
@@ -217,12 +217,17 @@ impl Assembler {
 
     /// Bytes in bodies that were not handed out yet, and in empty ones.
     pub fn buffered_bytes(&self) -> usize {
-        self.buffered + self.spare.iter().map(Vec::capacity).sum::<usize>()
+        self.buffered + self.spare_bytes()
     }
 
-    /// Gives the memory of empty bodies back.
-    pub fn drop_spare(&mut self) {
-        self.spare.clear();
+    /// Bytes that the next documents find in bodies which are there already, empty.
+    pub fn spare_bytes(&self) -> usize {
+        self.spare.iter().map(Vec::capacity).sum()
+    }
+
+    /// Gives the memory of an empty body back; false when there is none.
+    pub fn drop_spare(&mut self) -> bool {
+        self.spare.pop().is_some()
     }
 
     /// Takes back the body of a settled batch for reuse.

@@ -1,23 +1,17 @@
 //! Text as a JSON string: the only transformation that each byte of a log goes through.
 //!
 //! Works on bytes, so that text that is known to be UTF-8 is not checked again. A block is copied before it is looked
-//! at: a copy of known length is two instructions, and what stands behind a byte to escape is taken back.
+//! at: a copy of known length is two instructions, and what stands behind a byte to escape is written over.
+
+mod block;
 
 use std::borrow::Cow;
 
-/// How many bytes are looked at together: a register of any x86-64 or aarch64.
-const BLOCK: usize = 16;
+use block::{BLOCK, first_special};
 
 /// Whether JSON wants this byte escaped.
 const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// Where the first special byte of the block is. The map becomes a handful of vector instructions.
-#[inline]
-fn first_special(block: &[u8; BLOCK]) -> Option<usize> {
-    let hits = u128::from_le_bytes(block.map(|byte| if is_special(byte) { 0xff } else { 0 }));
-    (hits != 0).then(|| hits.trailing_zeros() as usize / 8)
 }
 
 /// How many bytes at the start of `bytes` need no escape.
@@ -36,45 +30,63 @@ pub fn plain_run(bytes: &[u8]) -> usize {
 
 /// Appends `bytes`, which must be UTF-8, as a JSON string without its quotes.
 fn append_escaped(bytes: &[u8], out: &mut Vec<u8>) {
-    out.reserve(bytes.len() + BLOCK);
+    // Put together in a place of known size, where no block asks whether there is room; `out` is asked once for many.
+    const ROOM: usize = 512;
+    let (mut room, mut used) = ([0; ROOM], 0);
     let mut rest = bytes;
     while let Some(block) = rest.first_chunk::<BLOCK>() {
-        out.extend_from_slice(block);
+        if used > ROOM - 2 * BLOCK {
+            out.extend_from_slice(&room[..used]);
+            used = 0;
+        }
+        room[used..used + BLOCK].copy_from_slice(block);
         match first_special(block) {
-            None => rest = &rest[BLOCK..],
+            None => {
+                used += BLOCK;
+                rest = &rest[BLOCK..];
+            }
             Some(at) => {
-                out.truncate(out.len() - BLOCK + at);
-                append_escape(block[at], out);
+                let at = at % BLOCK;
+                used = put_escape(block[at], &mut room, used + at);
                 rest = &rest[at + 1..];
             }
         }
     }
+    out.extend_from_slice(&room[..used]);
     for &byte in rest {
         if is_special(byte) {
-            append_escape(byte, out);
+            let end = put_escape(byte, &mut room, 0);
+            out.extend_from_slice(&room[..end]);
         } else {
             out.push(byte);
         }
     }
 }
 
-/// The escape of one special byte.
-fn append_escape(byte: u8, out: &mut Vec<u8>) {
+/// The letter after the backslash, for special bytes that have one; else 0.
+const LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let short = *b"\"\"\\\\\nn\tt\rr\x08b\x0cf";
+    let mut at = 0;
+    while at < short.len() {
+        letters[short[at] as usize] = short[at + 1];
+        at += 2;
+    }
+    letters
+};
+
+/// Puts the escape of one special byte at `at`, and gives the place after it.
+#[inline]
+fn put_escape<const ROOM: usize>(byte: u8, room: &mut [u8; ROOM], at: usize) -> usize {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let short = match byte {
-        b'"' | b'\\' => byte,
-        b'\n' => b'n',
-        b'\t' => b't',
-        b'\r' => b'r',
-        0x08 => b'b',
-        0x0c => b'f',
-        _ => {
-            out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', short]);
+    let letter = LETTERS[usize::from(byte)];
+    if letter != 0 {
+        room[at..at + 2].copy_from_slice(&[b'\\', letter]);
+        return at + 2;
+    }
+    let [high, low] = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
+    room[at..at + 6].copy_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+    at + 6
 }
 
 /// Appends `text` as a JSON string, quotes included.

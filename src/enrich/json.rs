@@ -349,12 +349,13 @@ impl<'m> Reader<'m, '_> {
     }
 
     /// Reads one byte of punctuation, which must be there.
+    #[inline(always)]
     fn open(&mut self, byte: u8) -> Option<()> {
         self.close(byte).then_some(())
     }
 
     /// Reads one byte of punctuation, if it is there.
-    #[inline]
+    #[inline(always)]
     fn close(&mut self, byte: u8) -> bool {
         self.blank();
         match self.rest.split_first() {
@@ -366,9 +367,10 @@ impl<'m> Reader<'m, '_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn blank(&mut self) {
-        if self.rest.first().is_some_and(|&byte| is_blank(byte)) {
+        // Anything else that is so low is no JSON either.
+        if self.rest.first().is_some_and(|&byte| byte <= b' ') {
             self.skip(self.rest.iter().take_while(|&&byte| is_blank(byte)).count());
         }
     }
@@ -415,10 +417,14 @@ fn has_twins(entries: &[Entry]) -> bool {
     /// Up to here comparing each with each is faster than sorting.
     const FEW: usize = 24;
     if entries.len() <= FEW {
-        return entries
-            .iter()
-            .enumerate()
-            .any(|(index, entry)| entries[index + 1..].iter().any(|later| later.hash == entry.hash));
+        // A bit for each hash: only where it was set before is there something to compare.
+        let mut seen = 0_u64;
+        return entries.iter().enumerate().any(|(index, entry)| {
+            let bit = 1 << (entry.hash % 64);
+            let may_be = seen & bit != 0;
+            seen |= bit;
+            may_be && entries[..index].iter().any(|earlier| earlier.hash == entry.hash)
+        });
     }
     let mut hashes: Vec<u64> = entries.iter().map(|entry| entry.hash).collect();
     hashes.sort_unstable();
@@ -438,8 +444,22 @@ fn has_both_leaf_and_object(entries: &[Entry], text: &[u8]) -> bool {
     })
 }
 
+/// What nearly all keys are made of, and what nothing is to be said against.
+const IS_OF_NAMES: [bool; 256] = {
+    let mut is_of_names = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_of_names[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-' | b'@');
+        byte += 1;
+    }
+    is_of_names
+};
+
 /// Whether Elasticsearch takes the key as a field's name: none of its parts between dots is blank.
 fn check_key(key: &[u8]) -> Option<()> {
+    if key.iter().all(|&byte| IS_OF_NAMES[usize::from(byte)]) {
+        return (1..=MAX_KEY).contains(&key.len()).then_some(());
+    }
     let mut blank = true;
     for &byte in key {
         match byte {

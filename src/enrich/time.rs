@@ -1,6 +1,6 @@
 //! The time of a document: the runtime's own text where Elasticsearch's `date_nanos` takes it.
 
-use crate::event::time::{is_to_the_second, nanos, rfc3339};
+use crate::event::time::{is_to_the_second, nanos, nanoseconds, rfc3339};
 
 /// What stands in place of a time that `date_nanos` cannot hold.
 const NO_TIME: &[u8] = b"1970-01-01T00:00:00Z";
@@ -39,7 +39,7 @@ fn is_strict(time: &[u8]) -> bool {
         && two(h1, h2) < 24
         && two(n1, n2) < 60
         && two(s1, s2) < 60
-        && is_strict_zone(after_fraction(rest))
+        && (nanoseconds(rest).is_some() || is_strict_zone(after_fraction(rest)))
 }
 
 /// What follows the fraction of a second; all of it when that has no digit or more than nine.

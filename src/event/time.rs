@@ -62,7 +62,7 @@ impl Clock {
     pub fn nanos(&mut self, text: &[u8]) -> Option<i64> {
         if let Some((date, rest)) = text.split_first_chunk()
             && *date == self.date
-            && let Some((fraction, b"Z")) = fraction(rest)
+            && let Some(fraction) = nanoseconds(rest).or_else(|| fraction(rest).and_then(in_utc))
         {
             return self.seconds.checked_mul(1_000_000_000)?.checked_add(fraction);
         }
@@ -125,6 +125,35 @@ fn has_shape(text: &[u8; 16], shape: [u8; 16]) -> bool {
     let lift = u128::from_ne_bytes(shape.map(|byte| if byte == b'0' { 0x7f - 9 } else { 0x7f }));
     let difference = u128::from_ne_bytes(*text) ^ u128::from_ne_bytes(shape);
     (difference | difference.wrapping_add(lift)) & HIGHEST_BITS == 0
+}
+
+/// Nanoseconds of `.123456789Z`, as runtimes mostly write the end of a time; `None` for all else.
+#[inline]
+pub fn nanoseconds(rest: &[u8]) -> Option<i64> {
+    let [b'.', eight @ .., ninth @ b'0'..=b'9', b'Z'] = <&[u8; 11]>::try_from(rest).ok()? else {
+        return None;
+    };
+    Some(i64::from(eight_digits(*eight)?) * 10 + i64::from(ninth & 0x0f))
+}
+
+/// The value of eight digits, all at once; `None` when one of them is none.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<u32> {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    // What is not 0 to 9 has its highest bit set, in itself or in the sum; a carry begins at such a byte.
+    let values = u64::from_le_bytes(text) ^ (EACH * u64::from(b'0'));
+    if (values | values.wrapping_add(EACH * (0x7f - 9))) & (EACH << 7) != 0 {
+        return None;
+    }
+    // The first digit is the lowest byte: neighbours become pairs, pairs fours, fours the whole.
+    let pairs = (values * 10 + (values >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) as u32)
+}
+
+/// Those of a time in UTC.
+fn in_utc((nanoseconds, zone): (i64, &[u8])) -> Option<i64> {
+    (zone == b"Z").then_some(nanoseconds)
 }
 
 /// Nanoseconds of `.123…`, 0 when there is no fraction, and what follows it.
@@ -195,6 +224,21 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn eight_digits_are_a_number() {
+        let seed = std::env::var("SKIDDER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
+        println!("SKIDDER_SEED={seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..10_000 {
+            let number = random.u32(..100_000_000);
+            let mut text: [u8; 8] = format!("{number:08}").into_bytes().try_into().unwrap();
+            assert_eq!(eight_digits(text), Some(number));
+            let (at, byte) = (random.usize(..8), random.u8(..));
+            text[at] = byte;
+            assert_eq!(eight_digits(text).is_some(), byte.is_ascii_digit(), "{text:?}");
+        }
+    }
 
     #[test]
     fn reads_what_runtimes_write() {

@@ -60,23 +60,32 @@ impl Automaton {
     #[inline]
     pub(super) fn walk(&self, line: &[u8], mut hit: impl FnMut(usize)) {
         let line = uncoloured(line);
-        let (mut cache, at_start) = (self.caches.get(), start());
+        // Taken out of its guard once, not for each byte.
+        let mut guard = self.caches.get();
+        let cache: &mut Cache = &mut guard;
         // There always is a next state: the cache is cleared, never given up.
-        let Ok(mut state) = self.dfa.start_state(&mut cache, &at_start) else { return };
+        let Ok(mut state) = self.dfa.start_state(cache, &start()) else { return };
         for (at, &byte) in line.iter().enumerate() {
-            let Ok(next) = self.dfa.next_state(&mut cache, state, byte) else { return };
-            state = next;
+            // Nearly all states are plain ones that are known: between them there is nothing to be found out.
+            let known = (!state.is_tagged()).then(|| self.dfa.next_state_untagged(cache, state, byte));
+            state = match known.filter(|next| !next.is_unknown()) {
+                Some(next) => next,
+                None => match self.dfa.next_state(cache, state, byte) {
+                    Ok(next) => next,
+                    Err(_) => return,
+                },
+            };
             if state.is_tagged() {
                 if state.is_dead() {
                     work::add(at + 1);
                     return;
                 }
-                self.hits(&cache, state, &mut hit);
+                self.hits(cache, state, &mut hit);
             }
         }
         work::add(line.len());
-        if let Ok(end) = self.dfa.next_eoi_state(&mut cache, state) {
-            self.hits(&cache, end, &mut hit);
+        if let Ok(end) = self.dfa.next_eoi_state(cache, state) {
+            self.hits(cache, end, &mut hit);
         }
     }
 

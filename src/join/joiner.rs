@@ -76,16 +76,30 @@ impl Joiner {
 
     /// Takes the next line of the source; `now` is the clock, for [`Joiner::expire`].
     ///
-    /// An ordinary line goes to `sink` as it is, borrowed, before this returns.
+    /// An ordinary line of a stream of which nothing is held goes to `sink` as it is, borrowed, before this returns.
     #[inline]
     pub fn push<S: EventSink + ?Sized>(&mut self, line: &Line<'_>, now: Instant, sink: &mut S) {
-        let idle = self.streams.iter().all(Held::is_idle);
         let simple = !line.partial && line.message.len() <= self.rules.limits.max_line_bytes;
-        if idle && simple && self.rules.begin(line.message).is_none() {
+        if simple && self.is_out_of_the_way(line, sink) && self.rules.begin(line.message).is_none() {
             Whole::of(line).give(sink);
         } else {
             self.take(line, now, sink);
         }
+    }
+
+    /// Whether nothing is held that the line could go on with or lie across. What another stream holds it may end, by
+    /// its time alone.
+    #[inline]
+    fn is_out_of_the_way<S: EventSink + ?Sized>(&mut self, line: &Line<'_>, sink: &mut S) -> bool {
+        if self.streams.iter().all(Held::is_idle) {
+            return true;
+        }
+        if line.malformed || !self.streams[line.stream.index()].is_idle() {
+            return false;
+        }
+        let stamp = self.stamp(line);
+        self.end_overdue(stamp, sink);
+        true
     }
 
     /// Gives out, ended by [`End::Clock`], what has been silent for the timeout. To be called only when the source

@@ -338,11 +338,18 @@ impl Outlet for Shipping {
         if !self.outbox.is_empty() {
             return false;
         }
-        if !self.ways.budget.has_room(held + self.packer.assembler.buffered_bytes(), TURN_ROOM) {
-            // What is kept for reuse alone is the first to go.
-            self.packer.assembler.drop_spare();
+        let Self { packer: Packer { assembler, .. }, ways: Ways { budget, .. }, .. } = self;
+        loop {
+            let (buffered, spare) = (held + assembler.buffered_bytes(), assembler.spare_bytes());
+            // What is read next goes into a body that is there, if there is one.
+            if budget.has_room(buffered, TURN_ROOM.saturating_sub(spare)) {
+                return true;
+            }
+            // It is given up only where that makes room: else it would be missed as soon as there is room again.
+            if !(budget.has_room(buffered - spare, TURN_ROOM) && assembler.drop_spare()) {
+                return false;
+            }
         }
-        self.ways.budget.has_room(held + self.packer.assembler.buffered_bytes(), TURN_ROOM)
     }
 
     fn takes(&self, source: SourceId) -> bool {
