@@ -87,6 +87,13 @@ pub(super) fn is_alarming(line: &[u8]) -> bool {
     false
 }
 
+/// Whether more brackets are opened than closed: `failed [ERROR: duplicate key`, `got: {`.
+pub(super) fn leaves_open(line: &[u8]) -> bool {
+    [(b'(', b')'), (b'[', b']'), (b'{', b'}')]
+        .into_iter()
+        .any(|(opening, closing)| memchr_iter(opening, line).count() > memchr_iter(closing, line).count())
+}
+
 enum Level {
     Alarming,
     Calm,

@@ -44,7 +44,7 @@ pub(super) struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Set {
     /// For each language, by its place in [`Rules::languages`], the states as bits.
-    states: [u32; Language::ALL.len()],
+    states: [u64; Language::ALL.len()],
     /// The pattern of one's own that goes on.
     pattern: Option<u8>,
     head: Head,
@@ -61,6 +61,8 @@ enum Head {
     Line,
     /// It was the last but one; the last was blank.
     Blank,
+    /// It left a bracket open: its message runs over lines.
+    Open,
 }
 
 impl Set {
@@ -101,13 +103,13 @@ struct Machine {
     /// By the automaton's pattern: from, to, proof.
     rules: Vec<Step>,
     /// From, to: any line of a message.
-    texts: Vec<(u32, u32)>,
+    texts: Vec<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Step {
-    from: u32,
-    to: u32,
+    from: u64,
+    to: u64,
     proof: Proof,
 }
 
@@ -123,7 +125,7 @@ enum Opens {
     Dated,
     Language {
         index: usize,
-        to: u32,
+        to: u64,
         proof: Proof,
         /// A message that runs over lines may follow.
         wordy: bool,
@@ -308,8 +310,10 @@ impl Rules {
         if own.as_ref().is_some_and(|own| own.dated) {
             return;
         }
-        if besides.as_ref().is_some_and(|besides| besides.blank) && head == Head::Line {
-            maybe.head = Head::Blank;
+        match head {
+            Head::Open if !own.as_ref().is_some_and(|own| own.heads) => maybe.head = Head::Open,
+            Head::Line if besides.as_ref().is_some_and(|besides| besides.blank) => maybe.head = Head::Blank,
+            _ => {}
         }
         for opening in [own, besides].into_iter().flatten() {
             sure.merge(&opening.sure);
@@ -324,7 +328,7 @@ impl Rules {
     fn step_text(&self, set: &Set, line: &[u8], maybe: &mut Set) {
         let texts = self.languages.iter().enumerate().flat_map(|(index, machine)| {
             let goes_on =
-                move |(from, to): &(u32, u32)| (set.states[index] & from != 0).then_some((index, *to));
+                move |(from, to): &(u64, u64)| (set.states[index] & from != 0).then_some((index, *to));
             machine.texts.iter().filter_map(goes_on)
         });
         let mut texts = texts.peekable();
@@ -365,7 +369,7 @@ fn mentioned(languages: &[Language], mention: Mention) -> Set {
     set
 }
 
-fn bits(states: &[State]) -> u32 {
+fn bits(states: &[State]) -> u64 {
     states.iter().fold(0, |bits, state| bits | state.bit())
 }
 
@@ -401,13 +405,14 @@ impl Machine {
     /// Adds the states that a line leads to, sure and perhaps.
     fn step<'a>(
         &self,
-        states: u32,
+        states: u64,
         line: &[u8],
         held: &(impl Iterator<Item = &'a [u8]> + Clone),
-        (sure, maybe): (&mut u32, &mut u32),
+        (sure, maybe): (&mut u64, &mut u64),
     ) {
         let is_known = || held.clone().any(|other| place(other) == place(line));
         let is_repeated = || held.clone().any(|other| other == line);
+        let is_first = || held.clone().next().is_some_and(|first| first == line);
         let Some(automaton) = self.automaton() else { return };
         automaton.walk(line, |pattern| {
             let rule = &self.rules[pattern];
@@ -416,6 +421,8 @@ impl Machine {
                     Proof::Sure => *sure |= rule.to,
                     Proof::Maybe => *maybe |= rule.to,
                     Proof::Cause if is_repeated() => {}
+                    Proof::Unheaded if is_first() => {}
+                    Proof::Unheaded => *sure |= rule.to,
                     Proof::Cause | Proof::Known if is_known() => *sure |= rule.to,
                     Proof::Cause | Proof::Known => *maybe |= rule.to,
                 }
@@ -460,7 +467,7 @@ impl Gate {
         });
         let mut opening = opening?;
         if opening.dated && head::is_alarming(line) {
-            opening.sure.head = Head::Line;
+            opening.sure.head = if head::leaves_open(line) { Head::Open } else { Head::Line };
             opening.opens = true;
         }
         Some(opening)

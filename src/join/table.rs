@@ -11,12 +11,12 @@ pub(super) struct State(u8);
 impl State {
     /// A language's own state, numbered from 0.
     pub(super) const fn own(number: u8) -> Self {
-        assert!(number < 30, "the states of a language are the bits of 32");
+        assert!(number < 62, "the states of a language are the bits of 64");
         Self(number + 2)
     }
 
     /// Its bit.
-    pub(super) const fn bit(self) -> u32 {
+    pub(super) const fn bit(self) -> u64 {
         1 << self.0
     }
 }
@@ -38,6 +38,8 @@ pub(super) enum Proof {
     Cause,
     /// It does if the event names the same place (`app.rb:3:in 'f'`) already, else it may.
     Known,
+    /// It does, unless it is the event's first line once more: then another begins.
+    Unheaded,
 }
 
 /// In one of `from`, a line that matches `pattern` leads to `to`.
@@ -70,6 +72,11 @@ pub(super) const fn cause(from: &'static [State], pattern: &'static str, to: Sta
 /// A frame of what may be a cause.
 pub(super) const fn known(from: &'static [State], pattern: &'static str, to: State) -> Rule {
     Rule { from, pattern: Some(pattern), to, proof: Proof::Known }
+}
+
+/// A frame where none has a head: only the innermost one, once more, tells that another trace begins.
+pub(super) const fn unheaded(from: &'static [State], pattern: &'static str, to: State) -> Rule {
+    Rule { from, pattern: Some(pattern), to, proof: Proof::Unheaded }
 }
 
 /// A line that belongs if a sure one follows.

@@ -1,9 +1,10 @@
 //! C and C++.
 //!
 //! Sources: libstdc++'s `__verbose_terminate_handler`, the sanitizers' reports (compiler-rt), glibc's malloc checks
-//! and `backtrace_symbols`, Boost.Stacktrace, abseil's and glog's failure handlers, gdb's frames, valgrind.
+//! and `backtrace_symbols`, Boost.Stacktrace, abseil's and glog's failure handlers, gdb's frames, valgrind,
+//! cpptrace, Chromium, MySQL.
 
-use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
+use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text, unheaded};
 
 /// After `terminate called after throwing …`.
 const TERMINATE: State = State::own(0);
@@ -45,6 +46,14 @@ const SIGNAL: State = State::own(10);
 const GDB: State = State::own(11);
 /// Within a report of valgrind.
 const VALGRIND: State = State::own(12);
+/// After what may head Chromium's frames.
+const CHROMIUM: State = State::own(23);
+/// Among them.
+const CHROMIUM_FRAMES: State = State::own(24);
+/// Within the last words of MySQL and MariaDB.
+const MYSQL: State = State::own(25);
+/// After the last line but one of them.
+const MYSQL_END: State = State::own(26);
 /// After a line that mentions an error: frames follow at once or never.
 const MENTIONED: State = State::own(13);
 /// Among frames as backward-cpp writes them.
@@ -91,6 +100,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[RACES], r"ThreadSanitizer: reported \d+ warnings$", CLOSED),
         sure(&[SUMMED], r"Shadow bytes around |Memory tags around ", REPORT),
         sure(&[SUMMED], r"==\d+==\s?HINT: ", SUMMED),
+        sure(&[REPORT], r"==\d+==\s?HINT: ", REPORT),
         sure(&[REPORT, SUMMED], r"==\d+==\s?ABORTING", CLOSED),
         sure(&[REPORT], r"SUMMARY: MemorySanitizer", EXITING),
         sure(&[EXITING], r"Exiting$", CLOSED),
@@ -115,8 +125,8 @@ pub(in super::super) const TABLE: Table = Table {
             r"={7} (?:Backtrace|Memory map): ={8,}|\S*(?:\(\S*\))?\[0x[0-9a-f]+\]$|[0-9a-f]{6,16}-[0-9a-f]{6,16} [r-][w-][x-]",
             GLIBC,
         ),
-        sure(&[START, HEAD, MENTIONED, GLIBC, SYMBOLS], SYMBOL, SYMBOLS),
-        sure(&[SYMBOLS], r"\S+ ?\[0x[0-9a-f]+\]$", SYMBOLS),
+        sure(&[START, HEAD, MENTIONED, GLIBC], SYMBOL, SYMBOLS),
+        unheaded(&[SYMBOLS], r"(?:\[\d+\] )?\S+ ?\[0x[0-9a-f]+\]$", SYMBOLS),
         // Boost, abseil, glog, folly, gdb.
         sure(&[START, HEAD, MENTIONED, WHAT], r" *0# \S", BOOST),
         sure(&[BOOST], r" *[1-9]\d*# ", BOOST),
@@ -137,12 +147,33 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[START], r"Stack trace \(most recent call last\):$", BACKWARD),
         sure(&[BACKWARD], r#"#\d+ +(?:Object|Source) ""#, BACKWARD),
         sure(&[BACKWARD], r" {5,}(?:> *)?\d+: |Segmentation fault \(", BACKWARD),
+        // cpptrace.
+        maybe(&[START], r"Stack trace \(most recent call first\):$", BACKWARD),
+        sure(&[BACKWARD], r"#\d+ +(?:0x[0-9a-f]+ )?(?:in .* )?at \S+(?::\d+)*$", BACKWARD),
+        // Chromium.
+        maybe(&[START], r"Received signal \d+ |\[(?:\d+:)*\d{4}/\d{6}\.\d+:(?:FATAL|ERROR):", CHROMIUM),
+        sure(&[CHROMIUM, CHROMIUM_FRAMES], r"#\d+ 0x[0-9a-f]+ ", CHROMIUM_FRAMES),
+        sure(&[CHROMIUM_FRAMES], r" +\w+: [0-9a-f]{8,}|\[end of stack trace\]", CHROMIUM_FRAMES),
+        // MySQL and MariaDB.
+        sure(
+            &[START],
+            r"(?:\d{4}-\d\d-\d\dT?|\d{6})? ?\d\d:\d\d:\d\dZ? (?:UTC - mysqld got |\[ERROR\] (?:mysqld|mariadbd) got )",
+            MYSQL,
+        ),
+        text(&[MYSQL], MYSQL),
+        sure(
+            &[MYSQL],
+            r"Most likely, you have hit|Thread pointer: 0x|Attempting backtrace|where (?:mysqld|mariadbd) died|terribly wrong|stack_bottom = |\S+\(.*\) ?\[0x[0-9a-f]+\]$|\?\?:0\(|Query \(|Connection ID |Status: |Optimizer switch: |Core pattern: ",
+            MYSQL,
+        ),
+        sure(&[MYSQL], r"The manual page at \S+ contains$", MYSQL_END),
+        sure(&[MYSQL_END], r"information that should help you find out ", CLOSED),
         sure(&[HEAD], r"0\. .* @ 0x[0-9a-f]+", NUMBERED),
         sure(&[NUMBERED], r"[1-9]\d*\. .* @ 0x[0-9a-f]+", NUMBERED),
         // valgrind.
         sure(
             &[START],
-            r"==\d+== (?:Invalid |Conditional jump|Use of uninit|Mismatched |Process terminating|Source and dest|Syscall param|Jump to the)",
+            r"==\d+== (?:Invalid |Conditional jump|Use of uninit|Mismatched |[\d,]+ (?:\([^)]*\) )?bytes in [\d,]+ blocks are |Process terminating|Source and dest|Syscall param|Jump to the)",
             VALGRIND,
         ),
         sure(&[VALGRIND], r"==\d+== (?: +\S|$)", VALGRIND),

@@ -46,7 +46,9 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START], r"Unhandled [Ee]xception[.:]$", UNHANDLED),
         sure(&[UNHANDLED], r"[A-Za-z_][\w.`+]*(?:[: (]|$)", MESSAGE),
         maybe(&[START], r"(?:[A-Z]\w*\.)+[A-Z]\w*: ", NAMED),
-        maybe(&[START], r"Stack overflow\.$|Fatal error\. ", DYING),
+        maybe(&[START], r"(?:Stack overflow|Out of memory)\.$|Fatal error\. ", DYING),
+        // Mono says the one error twice.
+        sure(&[FRAMES], r"\[ERROR\] FATAL UNHANDLED EXCEPTION: ", MESSAGE),
         sure(&[DYING], r"Repeat \d+ times:$|-{32}$|   at [A-Za-z_<][^(]*\(", DYING),
         text(&[MESSAGE], MESSAGE),
         sure(&[HEAD, NAMED, MESSAGE, FRAMES, BLANKED, DATA], FRAME, FRAMES),

@@ -15,6 +15,8 @@ const FRAMES_BLANK: State = State::own(7);
 const REQUEST: State = State::own(2);
 /// After the head of one of Erlang's reports.
 const REPORTED: State = State::own(9);
+/// After the line by which an application's end is logged.
+const EXITED: State = State::own(11);
 /// Within a report that is a map.
 const MAP: State = State::own(10);
 /// Within one of Erlang's reports.
@@ -47,6 +49,15 @@ pub(in super::super) const TABLE: Table = Table {
             r"\*\* \((?:[A-Z]\w*|exit|throw|stop|EXIT|shutdown|CompileError|erlang)",
             MESSAGE,
         ),
+        // An application that does not start is said at level notice.
+        maybe(
+            &[START],
+            r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (?:\w+=\S+ )*\[(?:notice|info)\] +Application \w+ exited: ",
+            EXITED,
+        ),
+        sure(&[EXITED], r"[ \t]+\*\* \(", MESSAGE),
+        // A release that does not start.
+        maybe(&[START], r"ERROR! Config provider \S+ failed with:$", REQUEST),
         text(&[MESSAGE], MESSAGE),
         sure(&[HEAD, MESSAGE, FRAMES], FRAME, FRAMES),
         maybe(&[HEAD], r"  \* \d+\w\w argument: ", MESSAGE),
@@ -77,6 +88,7 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[REPORTED, MAP], r"    \w+: ", MAP),
         sure(&[REPORTED, REPORT], r"Error in process .* with exit value:", VALUE),
         sure(&[VALUE], r"[{<\[]", REPORT),
+        sure(&[REPORT], r" [{\[]", REPORT),
         sure(&[REPORT], r"Ranch listener |Generic server |Supervisor: ", REPORT),
         maybe(&[REPORT], BLANK, REPORT_BLANK),
         sure(
@@ -91,10 +103,14 @@ pub(in super::super) const TABLE: Table = Table {
         ),
         sure(
             &[START],
-            r#"\{"init terminating in do_boot"|Runtime terminating during boot|init terminating in do_boot"#,
+            r#"\{"(?:init terminating in do_boot|Kernel pid terminated)"|Runtime terminating during boot|init terminating in do_boot|Kernel pid terminated \("#,
             TERMINATING,
         ),
-        sure(&[TERMINATING], r"init terminating in |Crash dump is being written to", TERMINATING),
+        sure(
+            &[TERMINATING],
+            r"init terminating in |Kernel pid terminated |Crash dump is being written to",
+            TERMINATING,
+        ),
         maybe(&[TERMINATING], BLANK, TERMINATING),
     ],
     mentions: &[],

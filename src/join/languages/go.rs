@@ -1,7 +1,7 @@
 //! Go.
 //!
 //! Sources: `runtime/panic.go`, `runtime/traceback.go`, `runtime/signal_unix.go` and `runtime/race` of Go 1.18 to
-//! 1.26, `net/http`'s server, zap's stack field, `pkg/errors`' `%+v`, gin's recovery, `apimachinery`'s `HandleCrash`.
+//! 1.26, `net/http`'s server, zap's stack field, `pkg/errors`' `%+v`, gin's and chi's recovery, `apimachinery`'s `HandleCrash`.
 
 use super::super::table::{BLANK, HEAD, START, State, Table, maybe, sure, text};
 
@@ -27,6 +27,12 @@ const REGISTERS: State = State::own(8);
 const RECOVERY: State = State::own(9);
 /// Within lines that klog indents as one value.
 const QUOTED: State = State::own(11);
+/// Within what a logged error says before its frames.
+const WRAPPED: State = State::own(13);
+/// After what may head chi's drawing of a panic.
+const DRAWN: State = State::own(14);
+/// Within it.
+const DRAWING: State = State::own(15);
 /// After what comes before `fatal error:`.
 const BEFORE: State = State::own(12);
 /// After the line that closes a report.
@@ -77,11 +83,27 @@ pub(in super::super) const TABLE: Table = Table {
             r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:\S+:\d+: )?http2?: panic serving ",
             SERVING,
         ),
+        // So is one that a program wrote by itself, with what it recovered from.
+        maybe(
+            &[START],
+            r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:\S+:\d+: )?(?:\[?(?:panic|PANIC|Panic)\]?(?: recovered)?|(?:[Pp]anic )?[Rr]ecovered(?: from)?(?: a)?(?: panic)?(?: in \S+)?): ",
+            SERVING,
+        ),
         text(&[SERVING], SERVING),
+        // chi.
+        maybe(&[START], r"[ \t]+panic: ", DRAWN),
+        maybe(&[DRAWN], BLANK, DRAWN),
+        sure(&[DRAWN, DRAWING], r" -> ", DRAWING),
+        maybe(&[DRAWING], BLANK, DRAWING),
+        sure(&[DRAWING], r"    [a-z]\S*\.[\w(]\S*$|      /\S+:\d+$", DRAWING),
         // A stack without its goroutine, after a head line: zap, pkg/errors.
         maybe(&[HEAD], r"[A-Za-z][\w./~%@-]*\.[^\s:]+(?:\(.*\))?$", STACK),
         sure(&[STACK], r"\t\S.*\.(?:go|s):\d+", GOROUTINE),
         maybe(&[GOROUTINE], r"[A-Za-z][\w./~%@-]*\.[^\s:]+$", STACK),
+        // pkg/errors: what each wrapper says, then its frames.
+        maybe(&[HEAD], r"[^\s{\[#]", WRAPPED),
+        text(&[GOROUTINE, WRAPPED], WRAPPED),
+        maybe(&[WRAPPED], r"[A-Za-z][\w./~%@-]*\.[^\s:]+$", STACK),
         // klog: `key=<`, the value's lines behind a tab, ` >`.
         maybe(&[HEAD, QUOTED], r"\t", QUOTED),
         sure(&[QUOTED], r" >$| > ", CLOSED),

@@ -2,7 +2,7 @@
 //!
 //! Sources: V8's stack trace API, Node's `src/node_errors.cc` (the arrow message, the foot with the version) and
 //! `lib/internal/util/inspect.js` (causes, object tails), `lib/internal/process/promises.js`, Deno's
-//! `fmt_errors.rs`, Bun's crash output, SpiderMonkey's and JavaScriptCore's `Error.prototype.stack`.
+//! `fmt_errors.rs`, Bun's crash output, Nitro, zone.js, winston, SpiderMonkey's and JavaScriptCore's `Error.prototype.stack`.
 
 use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
 
@@ -42,6 +42,16 @@ const SHOWN: State = State::own(16);
 const AGGREGATE: State = State::own(17);
 /// Within the code that Next.js shows below frames.
 const SNIPPET: State = State::own(15);
+/// After a line that says what the next one says again.
+const ANNOUNCED: State = State::own(18);
+/// After a system error of Bun, its properties follow.
+const SYSTEM: State = State::own(19);
+/// After an error by which Node aborts.
+const ABORTED: State = State::own(20);
+/// Below frames of Deno, after a blank line.
+const ADVICE: State = State::own(22);
+/// Among the frames that it then writes.
+const FROM: State = State::own(21);
 
 /// A frame beyond doubt: with its place.
 const FRAME: &str = r"[ \t]+at [^\s\d].*(?::\d+:\d+|:wasm-function\[\d+\]|\((?:<anonymous>|native|index \d+|eval at )|<anonymous>$)";
@@ -81,7 +91,36 @@ pub(in super::super) const TABLE: Table = Table {
             r#"Emitted '|Thrown at:|From previous event:|\(Use `(?:node|deno) |digest: ["']|[Cc]aused by: [{\["']"#,
             FRAMES,
         ),
-        sure(&[FRAMES], r"[Cc]aused by: [A-Z][\w$]*(?:Error|Exception)", MESSAGE),
+        sure(&[FRAMES], r"[Cc]aused by:? (?:Uncaught )?(?:[A-Z][\w$]*)?(?:Error|Exception)\b", MESSAGE),
+        // zone.js and winston say the error twice; Next.js says its place before.
+        maybe(
+            &[START],
+            r"(?:ERROR )?Error: Uncaught \(in promise\): |error: (?:uncaughtException|unhandledRejection): | ?⨯ \S+ \(\d+:\d+\) @ ",
+            ANNOUNCED,
+        ),
+        sure(&[ANNOUNCED], r"(?: ?⨯ )?(?:[A-Z][\w$.]*)?(?:Error|Exception)(?: \[[^\]]*\])?(?:: |$)", MESSAGE),
+        // Nitro and Vite name themselves first.
+        maybe(
+            &[START],
+            r"\[(?:nuxt|nitro|h3)\] \[(?:request error|uncaughtException|unhandledRejection|worker error)\]|(?:\d{1,2}:\d\d:\d\d [AP]M )?\[vite\] (?:\(\w+\) )?(?:Internal server error|Pre-transform error|Error when evaluating SSR module)",
+            MESSAGE,
+        ),
+        // Bun writes the properties of a system error before its frames.
+        maybe(
+            &[START],
+            r"(?:ENOENT|EACCES|EADDRINUSE|ECONNREFUSED|ECONNRESET|EPERM|EEXIST|EISDIR|ENOTDIR|ENOTEMPTY|EPIPE|ETIMEDOUT|EINVAL|EMFILE|EBADF): ",
+            SYSTEM,
+        ),
+        maybe(&[SYSTEM], r#" +"?\w+"?: |[ \t]*$"#, SYSTEM),
+        sure(&[SYSTEM], FRAME, FRAMES),
+        // V8, told to abort.
+        maybe(&[START], r"Uncaught ", ABORTED),
+        maybe(&[ABORTED], BLANK, ABORTED),
+        sure(&[ABORTED], r"FROM$", FROM),
+        sure(&[FROM], r"[^\s(].* \(\S+:\d+:\d+\)$|\S+:\d+:\d+$", FROM),
+        // Deno's advice.
+        maybe(&[FRAMES], BLANK, ADVICE),
+        sure(&[ADVICE], r"    (?:info|hint|docs): ", ADVICE),
         maybe(&[FRAMES], r"[ \t]+\.\.\.$", FRAMES),
         maybe(&[FRAMES, SNIPPET], r"  *\d+ \| ", SNIPPET),
         sure(&[SNIPPET], r"> *\d+ \| | +\| +\^", SHOWN),

@@ -1,7 +1,7 @@
 //! Perl.
 //!
 //! Sources: `perldoc -f die` (place, `...propagated`), Carp's `longmess`, `perldiag`'s compile errors,
-//! Devel::StackTrace.
+//! Devel::StackTrace, Mojo::Exception, DBIx::Class.
 
 use super::super::table::{HEAD, Mention, START, State, Table, maybe, sure, text};
 
@@ -19,6 +19,10 @@ const BARE: State = State::own(4);
 const EVALUATED: State = State::own(5);
 /// After the head of a database's error.
 const DATABASE: State = State::own(6);
+/// Within the lines that Mojolicious shows around the place.
+const CONTEXT: State = State::own(7);
+/// Among frames as it writes them.
+const CALLERS: State = State::own(8);
 
 const CALLED: &str = r"[ \t]+\S.* called at .* line \d+";
 const ABORTED: &str = r"BEGIN failed--compilation aborted|Compilation failed in require|Execution of .* aborted|.* had compilation errors|INIT failed--|.* had too many errors\.$";
@@ -36,9 +40,14 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[DIED, FRAMES], r"[ \t]+eval '", EVALUATED),
         text(&[EVALUATED], EVALUATED),
         sure(&[EVALUATED], r".*'(?:\.\.\.)? called at \S+ line \d+", FRAMES),
-        maybe(&[START], r"DBD::\w+::\w+ \w+ failed: ", DATABASE),
+        maybe(&[START], r"DBD::\w+::\w+ \w+ failed: |DBIx::Class::\S+\(\): ", DATABASE),
         text(&[DATABASE], DATABASE),
-        sure(&[DATABASE], r".* at \S+ line \d+\.$", FRAMES),
+        sure(&[DATABASE], r".* at \S+ line \d+\.?$", FRAMES),
+        // Mojo::Exception, where it is to say more.
+        maybe(&[DIED], r"Context:$", CONTEXT),
+        sure(&[CONTEXT], r"  \d+: |  \d+:$", CONTEXT),
+        sure(&[DIED, CONTEXT], r"Traceback \(most recent call first\):$", CALLERS),
+        sure(&[CALLERS], r#"  File "[^"]+", line \d+, in ""#, CALLERS),
         sure(&[DIED, FRAMES, COMPILE], ABORTED, CLOSED),
         sure(&[CLOSED], ABORTED, CLOSED),
         maybe(
@@ -52,6 +61,7 @@ pub(in super::super) const TABLE: Table = Table {
             COMPILE,
         ),
         sure(&[COMPILE], r" at \S+ line \d+\.$", COMPILE),
+        sure(&[COMPILE], r"Can't find string terminator ", CLOSED),
         sure(&[DIED], r"[ \t]+\((?:Missing|Do you need|Might be)", COMPILE),
         sure(&[START, HEAD, DIED], r"Trace begun at .* line \d+", BARE),
         sure(&[BARE], r"[\w:]+(?:\(.*\) called)? at .* line \d+$|eval \{\.\.\.\} at ", BARE),

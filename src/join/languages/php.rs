@@ -1,7 +1,8 @@
 //! PHP.
 //!
 //! Sources: `Zend/zend_exceptions.c`, `main/main.c` (with and without its own date, `html_errors=0`), php-fpm's
-//! `PHP message`, Xdebug's text stack, Monolog's `LineFormatter` as Laravel sets it up, Symfony's console dump.
+//! `PHP message`, Xdebug's text stack, Monolog's `LineFormatter` as Laravel sets it up, Symfony's console and dumps, Collision,
+//! CakePHP, CodeIgniter, Yii.
 
 use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
 
@@ -29,6 +30,30 @@ const OPENED: State = State::own(6);
 const DUMP: State = State::own(7);
 /// Among the numbered lines of a stack.
 const NUMBERED: State = State::own(8);
+/// Among frames as CakePHP lists them.
+const LISTED: State = State::own(12);
+/// Among frames as CodeIgniter numbers them.
+const COUNTED: State = State::own(13);
+/// Within what a database says, as Yii prints it.
+const INFORMATION: State = State::own(14);
+/// Within the array that it is.
+const ARRAY: State = State::own(23);
+/// After what may be the class that Collision begins with.
+const CLASS: State = State::own(15);
+/// Within the code and the frames that it shows.
+const SHOWN: State = State::own(16);
+/// After a blank line there.
+const SHOWN_BLANK: State = State::own(17);
+/// After the place that Symfony's console names; a block follows, padded with blanks.
+const PADDED: State = State::own(20);
+/// After its first line, all blanks.
+const PADDING: State = State::own(22);
+/// Within that block.
+const BLOCK: State = State::own(18);
+/// After its last line.
+const BLOCK_END: State = State::own(19);
+/// Among the frames that it writes when it is to say more.
+const TRACED: State = State::own(21);
 
 /// `#1 /app/cart.php(12): total()`, `#2 [internal function]: f()`, `#3 {main}`, but not the first.
 const FRAME: &str = r"#[1-9]\d* (?:\{main\}|\[internal function\]|[^\s#].*\(\d+\): )";
@@ -50,6 +75,41 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[FRAMES], r"[ \t]+thrown in ", CLOSED),
         maybe(&[FRAMES], BLANK, BLANKED),
         sure(&[FRAMES, BLANKED], r"Next [A-Za-z_\\]", MESSAGE),
+        // CakePHP, CodeIgniter, Yii.
+        maybe(&[HEAD], r"Stack Trace:$", LISTED),
+        sure(
+            &[LISTED],
+            r"- (?:/\S+:\d+|\[(?:main|internal)\])|Request URL: |Referer URL: |Client IP: ",
+            LISTED,
+        ),
+        maybe(&[HEAD], r"\[Method: [A-Z]+, Route: ", COUNTED),
+        sure(&[HEAD, COUNTED], r"in [A-Z]+PATH\S+ on line \d+\.$", COUNTED),
+        sure(
+            &[COUNTED],
+            r" {0,2}\d+ (?:[A-Z]+PATH/|/|\[internal function\])(?:\S+\(\d+\))?: |\[Caused by\] ",
+            COUNTED,
+        ),
+        maybe(&[FRAMES], r"Additional Information:$", INFORMATION),
+        sure(&[INFORMATION], r"Array$", ARRAY),
+        sure(&[ARRAY], r"\($|    \[\d+\] => ", ARRAY),
+        sure(&[ARRAY], r"\)$", CLOSED),
+        // Collision: class, message, place, code, frames.
+        maybe(&[START], r"   [A-Z]\w*(?:\\\w+)* +$", CLASS),
+        maybe(&[CLASS], r"  \S|[ \t]*$", CLASS),
+        sure(&[CLASS], r"  at \S+\.php:\d+$", SHOWN),
+        sure(&[SHOWN], r"    +\d+▕|  ➜ +\d+▕", SHOWN),
+        maybe(&[SHOWN, SHOWN_BLANK], BLANK, SHOWN_BLANK),
+        sure(&[SHOWN, SHOWN_BLANK], r"      \+\d+ vendor frames|  \d+ +\S+:\d+$", SHOWN),
+        sure(&[SHOWN], r"      [\w\\{}]+(?:::|->)\S+\(.*\)$", SHOWN),
+        // Symfony's console.
+        maybe(&[START], r"In \S+\.php line \d+:$", PADDED),
+        maybe(&[PADDED], r" {4,}$", PADDING),
+        sure(&[PADDING], r"  \S", BLOCK),
+        sure(&[BLOCK], r"  \S", BLOCK),
+        sure(&[BLOCK], r" {4,}$", BLOCK_END),
+        maybe(&[BLOCK_END], BLANK, BLOCK_END),
+        sure(&[BLOCK_END], r"Exception trace:$", TRACED),
+        sure(&[TRACED], r"  at \S+:\d+$| [A-Z]\S* at \S+:\d+$", TRACED),
         // Frames by themselves, as getTraceAsString gives them.
         sure(
             &[START, HEAD, MESSAGE],

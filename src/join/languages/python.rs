@@ -2,9 +2,9 @@
 //!
 //! Sources: the `traceback` module and `Python/traceback.c` of CPython 3.6 to 3.14 (markers `^` and `~`, exception
 //! groups, chains, `[Previous line repeated …]`, `SyntaxError` heads), `threading.excepthook`, `multiprocessing`,
-//! `asyncio`'s default exception handler, `logging.Handler.handleError`, `faulthandler`.
+//! `asyncio`'s default exception handler, `logging.Handler.handleError`, `faulthandler`, `socketserver`, IPython.
 
-use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text};
+use super::super::table::{BLANK, HEAD, Mention, START, State, Table, maybe, sure, text, unheaded};
 
 /// After `Traceback (most recent call last):` and among frames.
 const FRAMES: State = State::own(0);
@@ -50,6 +50,8 @@ const BARE: State = State::own(20);
 const BARE_CODE: State = State::own(23);
 /// After the end of an exception group.
 const GROUP_END: State = State::own(24);
+/// After a blank line there: one of a group may be chained to the next.
+const GROUP_CHAIN: State = State::own(35);
 /// After what announces a value that jsonschema shows.
 const VALUE: State = State::own(25);
 /// Within the response that the Kubernetes client shows.
@@ -66,16 +68,27 @@ const RAY: State = State::own(22);
 const SNIPPET: State = State::own(21);
 /// After a traceback in quotes, of another process.
 const QUOTED: State = State::own(11);
+/// After a rule that may be socketserver's or IPython's.
+const RULE: State = State::own(30);
+/// Between socketserver's two rules, whatever else is held.
+const BETWEEN_RULES: State = State::own(31);
+/// After the second of them.
+const CLOSED: State = State::own(32);
+/// Within a traceback as IPython shows it.
+const CELLS: State = State::own(33);
+/// After a blank line within it.
+const CELLS_BLANK: State = State::own(34);
 
 const TRACEBACK: &str = r"Traceback \((?:most recent call last|innermost last)\):";
 /// The exception itself: a dotted name, alone or before a colon.
 const EXCEPTION: &str =
     r"[A-Za-z_][\w.]*(?:\.<locals>\.[\w.<>]+)?(?:\(\w+\))?(?:\x1b\[[0-9;]*m)*(?:$|:(?:[ \x1b]|$))";
-/// What begins the details of: PyYAML, Playwright, Selenium, PyTorch.
+/// What begins the details of: PyYAML, Playwright, Selenium, PyTorch, httpx.
 const DETAILED: &str = concat!(
     r#"  in "[^"]*", line \d+, column \d+$|"#,
     r"Call log:$|  - (?:waiting|navigating|locator|attempting)|  \(Session info: |Stacktrace:$|#\d+ 0x[0-9a-f]+ |",
     r"CUDA kernel errors might |For debugging consider passing CUDA_LAUNCH_BLOCKING|Compile with `TORCH_USE_CUDA_DSA`|",
+    r"For more information check: https://(?:developer\.mozilla\.org|httpstatuses\.com)/|",
     r"\t(?:Missing key|Unexpected key|size mismatch|While copying)"
 );
 /// A line that a traceback is chained to the next by.
@@ -133,6 +146,26 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[DRAWN], r"[ \t]*(?:│|\|) ", DRAWN),
         sure(&[DRAWN], r"[ \t]*(?:╰─+╯|\+-+\+)[ \t]*$", DRAWN_END),
         sure(&[DRAWN_END], EXCEPTION, LAST),
+        // socketserver: between two rules, whatever the exception says.
+        maybe(&[START], r"-{40}$", RULE),
+        sure(
+            &[START, RULE],
+            r"Exception (?:occurred|happened) during processing of request from ",
+            ANNOUNCED,
+        ),
+        maybe(&[RULE], r"Exception (?:occurred|happened) during processing of request from ", BETWEEN_RULES),
+        maybe(&[BETWEEN_RULES], r"[^\d\[{-]|$", BETWEEN_RULES),
+        sure(&[BETWEEN_RULES], r"-{40}$", CLOSED),
+        // IPython.
+        maybe(&[START], r"-{75}$", RULE),
+        sure(&[START, RULE], r"[A-Z]\w* +Traceback \(most recent call last\)$", CELLS),
+        sure(
+            &[CELLS, CELLS_BLANK],
+            r"(?:Cell )?In ?\[|(?:File |Input |<ipython|/)\S|-+> ?\d+ | {3,}\d+(?: |$)| +\(\.\.\.\)$",
+            CELLS,
+        ),
+        maybe(&[CELLS, CELLS_BLANK], BLANK, CELLS_BLANK),
+        sure(&[CELLS, CELLS_BLANK], EXCEPTION, LAST),
         // Twisted.
         sure(&[START, HEAD], r"\tTraceback \(most recent call last\):", TABBED),
         sure(&[TABBED], r"\t(?:  |[A-Za-z_][\w.]*(?::|$)|$)", TABBED),
@@ -140,8 +173,9 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[START], r#"  File "[^"]+", line \d+, in \S"#, BARE),
         sure(&[BARE], r"    \s*\S", BARE_CODE),
         maybe(&[BARE_CODE], r"    \s*\S", BARE_CODE),
-        sure(&[BARE, BARE_CODE], r#"  File ""#, BARE),
-        sure(&[START, HEAD], r"Stack \(most recent call last\):$", BARE),
+        unheaded(&[BARE, BARE_CODE], r#"  File ""#, BARE),
+        // Below an exception too, where a record has both.
+        sure(&[START, HEAD, LAST], r"Stack \(most recent call last\):$", BARE),
         // A syntax error found while compiling has no traceback, or ends one.
         maybe(&[START], r#"  File "[^"]+", line \d+$"#, SYNTAX),
         sure(&[HEAD], r#"  File "[^"]+", line \d+$"#, SYNTAX),
@@ -151,6 +185,8 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[START, CHAIN, ANNOUNCED], r"  \+ Exception Group Traceback \(most recent call last\):", GROUP),
         sure(&[GROUP], r"\s+\||\s+\+-(?:\+-| ?\.{3}|-* \d+ -|-* \.\.\. -)", GROUP),
         sure(&[GROUP_END], r"\s+\+-+ (?:\d+|\.\.\.) -", GROUP),
+        maybe(&[GROUP_END], r"\s+\| ?$", GROUP_CHAIN),
+        sure(&[GROUP_CHAIN], r"\s+\| (?:During handling of|The above exception was)", GROUP),
         sure(&[GROUP], r"\s{4,}\+-+$", GROUP_END),
         sure(&[GROUP], r"\s{4,}\+-+$", LAST),
         maybe(&[GROUP], BLANK, LAST_BLANK),
@@ -198,12 +234,15 @@ pub(in super::super) const TABLE: Table = Table {
         maybe(&[QUOTED], BLANK, LAST_BLANK),
         // The interpreter's own end.
         sure(&[START], r"Fatal Python error: ", FAULT),
+        maybe(&[START], r"Timeout \(\d+:\d\d:\d\d", FAULT),
+        sure(&[START], r"(?:Current thread|Thread) 0x[0-9a-f]+ .*\(most recent call first\):$", FAULT),
         maybe(&[FAULT], BLANK, FAULT),
         sure(
             &[FAULT],
-            r#"(?:Current thread|Thread) 0x[0-9a-f]+|  File "|  <no Python frame>|Python runtime state: |Extension modules: |  \.\.\.|  Garbage-collecting|Stack \(most recent call first\)"#,
+            r#"  File "|  <no Python frame>|Python runtime state: |Extension modules: |  \.\.\.|  Garbage-collecting|Stack \(most recent call first\)"#,
             FAULT,
         ),
+        unheaded(&[FAULT], r"(?:Current thread|Thread) 0x[0-9a-f]+ .*\(most recent call first\)", FAULT),
         // pydantic: the fields that are wrong, in lines of their own.
         sure(&[FRAMES], r"[\w.]*ValidationError: \d+ validation errors? for ", FIELDS),
         maybe(&[FIELDS], r"[\w.\[\]-]+(?: -> [\w.\[\]-]+)*$", FIELDS),

@@ -1,7 +1,7 @@
 //! Ruby.
 //!
 //! Sources: `error.c` and `eval_error.c` of CRuby 2.5 to 3.4 (both quote styles, the reversed order, causes),
-//! `error_highlight`, `did_you_mean`, `syntax_suggest`, Rails' `DebugExceptions`, Puma, Sidekiq, Rake.
+//! `error_highlight`, `did_you_mean`, `syntax_suggest`, Rails' `DebugExceptions`, Puma, Sidekiq, Rake, Bundler, Fluentd.
 
 use super::super::table::{BLANK, HEAD, Mention, START, State, Table, cause, known, maybe, sure, text};
 
@@ -27,6 +27,10 @@ const TEXT: State = State::own(12);
 const MARKED: State = State::own(14);
 /// Within the drawing of a syntax error by prism.
 const PRISM: State = State::own(13);
+/// Within a message that Rails puts in parentheses.
+const PARENTHESES: State = State::own(15);
+/// Among frames as Fluentd logs them, each dated and indented.
+const DATED: State = State::own(16);
 /// After `Causes:`.
 const CAUSES: State = State::own(10);
 /// After the drawing below it.
@@ -76,6 +80,15 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"(?:app|lib|config|bin)/\S+:\d+(?::in |$)"), NAMED),
         maybe(&[NAMED], concat!(tags!(), r"[ \t]*$"), NAMED_BLANK),
         maybe(&[HEAD, START], concat!(tags!(), r"[A-Z][\w:]* \(.*\):$"), NAMED),
+        maybe(&[HEAD, START], concat!(tags!(), r"[A-Z]\w*(?:::\w+)* \([^)]*$"), PARENTHESES),
+        text(&[PARENTHESES], PARENTHESES),
+        maybe(&[PARENTHESES], r".*\):$", NAMED),
+        sure(
+            &[HEAD, DATED],
+            r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \[\w+\]: (?:#\d+ )?\S+:\d+:in [`']",
+            DATED,
+        ),
+        maybe(&[START], r"bundler: failed to load command: ", ANNOUNCED),
         sure(&[NAMED, NAMED_BLANK], concat!(tags!(), r"Causes:$"), CAUSES),
         maybe(&[CAUSES], concat!(tags!(), r"[A-Z][\w:]* \(.*\):?$"), NAMED),
         maybe(&[START], r"Puma caught this error: |[A-Z]\w*(?:::\w+)+: .|#<[A-Z][\w:]*: ", NAMED),

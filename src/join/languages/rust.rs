@@ -1,7 +1,7 @@
 //! Rust.
 //!
 //! Sources: `library/std/src/panicking.rs` and `sys/backtrace.rs` (before and after 1.73, thread ids of 1.91),
-//! `anyhow`, `eyre`, `color-eyre`, `miette`.
+//! `anyhow`, `eyre`, `color-eyre`, `miette`, `error-stack`.
 
 use super::super::table::{BLANK, HEAD, START, State, Table, maybe, sure, text};
 
@@ -33,6 +33,8 @@ const CRASHED: State = State::own(12);
 const FRAMES_BLANK: State = State::own(13);
 /// Among what may be frames below a logger's head line.
 const LOGGED: State = State::own(14);
+/// After the rule above the backtraces of error-stack.
+const STACKED: State = State::own(15);
 /// Within miette's drawing.
 const DRAWING: State = State::own(9);
 
@@ -76,6 +78,10 @@ pub(in super::super) const TABLE: Table = Table {
         sure(&[ERROR, ERROR_BLANK, CAUSES_BLANK], r"Location:$", LOCATION),
         sure(&[LOCATION], r"[ \t]+\S+:(?:\x1b\[[0-9;]*m)*\d+", CAUSES),
         sure(&[ERROR_BLANK, CAUSES_BLANK], r"(?:Stack b|B)acktrace:$", FRAMES),
+        // error-stack.
+        sure(&[ERROR_BLANK, CAUSES_BLANK, CAUSES], r"━{40,}$", STACKED),
+        maybe(&[STACKED], BLANK, STACKED),
+        sure(&[STACKED], r"backtrace no\. \d+$", FRAMES),
         sure(
             &[CAUSES, CAUSES_BLANK],
             r"(?:Backtrace|Spantrace|Trace) omitted|Run with (?:RUST_|COLORBT)|(?:Suggestion|Note|Warning|Help): ",
