@@ -2,8 +2,9 @@
 //! beside the peers that this machine has; and what it costs to start, to wait, and how soon a line leaves. Bulk
 //! requests go to a cluster on loopback that takes everything, in this process, so its time is not counted.
 //!
-//! `SKIDDER_BENCH_BINARY` names the binary; else it is the one that cargo built for benches. `SKIDDER_BENCH_MB` is how
-//! much there is to ship. Without `--bench` it is a trial with little data.
+//! `SKIDDER_BENCH_BINARY` names the binary; else it is the one that cargo built for benches. `SKIDDER_BENCH_ISAL` names
+//! one that compresses by ISA-L, where there is one. `SKIDDER_BENCH_MB` is how much there is to ship, and
+//! `SKIDDER_BENCH_LONG_MB` how much in the longest backlog. Without `--bench` it is a trial with little data.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -28,7 +29,8 @@ use peers::Peer;
 use sink::{Sink, Taken};
 
 /// Goals are shares of what `gzip -1` takes in the same run.
-const GOALS: [(&str, f64); 3] = [("none", 0.25), ("gzip", 0.65), ("TLS", 0.36)];
+const GOALS: [(&str, f64); 4] = [("none", 0.25), ("gzip", 0.65), ("TLS", 0.36), (ISAL, 0.45)];
+const ISAL: &str = "gzip by ISA-L";
 
 /// The agent to measure.
 pub struct Agent {
@@ -54,6 +56,16 @@ impl Agent {
         Self { binary: binary.map_or_else(|| env!("CARGO_BIN_EXE_skidder").into(), PathBuf::from) }
     }
 
+    /// The same with ISA-L, if it was built.
+    fn find_isal() -> Option<Self> {
+        Some(Self { binary: std::env::var_os("SKIDDER_BENCH_ISAL")?.into() })
+    }
+
+    /// Bytes of the binary.
+    pub fn size(&self) -> u64 {
+        fs::metadata(&self.binary).unwrap().len()
+    }
+
     /// `skidder run` over a node, with these lines of YAML below `output.elasticsearch`.
     pub fn command(&self, node: &Node, output: &str) -> Command {
         let path = node.path().join("skidder.yaml");
@@ -74,26 +86,30 @@ impl Agent {
 fn main() {
     // `cargo bench` says so; `cargo test --benches` only wants to know that it runs.
     let trial = !std::env::args().any(|argument| argument == "--bench");
-    let asked = std::env::var("SKIDDER_BENCH_MB").ok().and_then(|text| text.parse().ok());
-    let (length, rounds) = if trial { (4, 1) } else { (asked.unwrap_or(200_u64), 3) };
+    let asked = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (length, rounds) = if trial { (4, 1) } else { (asked("SKIDDER_BENCH_MB").unwrap_or(200), 5) };
+    let long = if trial { 50 } else { asked("SKIDDER_BENCH_LONG_MB").unwrap_or(3_000) };
     let agent = Agent::find();
     let node = Node::new(20, length << 20).unwrap();
     println!("{}\n", machine(&node, rounds));
-    table(&agent, &node, rounds, trial);
+    let peaks = table(&agent, &node, rounds, trial);
+    drop(node);
     println!();
-    figures::print(&agent, length << 20, trial);
+    figures::print(&agent, &peaks, long * 1_000_000, trial);
 }
 
-/// What it costs to ship the node, by everybody.
-fn table(agent: &Agent, node: &Node, rounds: usize, trial: bool) {
+/// What it costs to ship the node, by everybody. Gives the most memory in MiB that the agent took, by the way.
+fn table(agent: &Agent, node: &Node, rounds: usize, trial: bool) -> Vec<(String, f64)> {
+    let isal = Agent::find_isal();
     let authority = node.path().join("ca.pem");
     let (plain, tls) = (Sink::start(), Sink::start_tls(&authority));
     let bare = Node::new(20, 0).unwrap();
+    let gzipped = format!("urls: [\"{}\"], compression: gzip", plain.url());
     let outputs = [
-        ("none", &plain, format!("urls: [\"{}\"], compression: none", plain.url())),
-        ("gzip", &plain, format!("urls: [\"{}\"], compression: gzip", plain.url())),
+        (Some(agent), &plain, format!("urls: [\"{}\"], compression: none", plain.url())),
+        (Some(agent), &plain, gzipped.clone()),
         (
-            "TLS",
+            Some(agent),
             &tls,
             format!(
                 "urls: [\"{}\"], compression: none, tls: {{ ca_file: {} }}",
@@ -101,11 +117,13 @@ fn table(agent: &Agent, node: &Node, rounds: usize, trial: bool) {
                 authority.display()
             ),
         ),
+        (isal.as_ref(), &plain, gzipped),
     ];
     let start = agent.ship(&bare, &outputs[0].2).cpu();
     let peers: Vec<Peer> = Peer::all().into_iter().filter(|peer| !trial && peer.is_here()).collect();
     let mut subjects: Vec<Subject<'_>> = Vec::new();
-    for ((what, goal), (_, sink, output)) in GOALS.iter().zip(&outputs) {
+    for ((what, goal), (agent, sink, output)) in GOALS.iter().zip(&outputs) {
+        let Some(agent) = *agent else { continue };
         subjects.push(Subject {
             name: format!("skidder, {what}"),
             goal: Some(*goal),
@@ -153,8 +171,19 @@ fn table(agent: &Agent, node: &Node, rounds: usize, trial: bool) {
     }
     println!("Starting and ending with nothing to read: {start:.2} CPU-s, taken off below.\n");
     report(node, &mut subjects);
+    if isal.is_none() {
+        println!("\nnot built on this machine: {ISAL} (nasm and autotools are missing)");
+    }
     for peer in Peer::all().iter().filter(|peer| !peer.is_here()) {
         println!("\nnot on this machine: {}", peer.name);
+    }
+    subjects.iter().filter(|subject| subject.goal.is_some()).map(|s| (s.name.clone(), s.peak())).collect()
+}
+
+impl Subject<'_> {
+    /// The most memory of all runs, in MiB.
+    fn peak(&self) -> f64 {
+        self.costs.iter().map(|cost| cost.peak).fold(0.0, f64::max)
     }
 }
 
@@ -172,7 +201,9 @@ fn report(node: &Node, subjects: &mut [Subject<'_>]) {
         "| process | CPU-s per GB: median (least to most) | of it kernel | of `gzip -1` | goal | peak MiB | requests | wire MB | events |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for Subject { name, goal, costs, taken, start, .. } in subjects {
+    for subject in subjects {
+        let peak = subject.peak();
+        let Subject { name, goal, costs, taken, start, .. } = subject;
         let middle = costs[costs.len() / 2];
         let median = per_gigabyte(&middle, *start);
         println!(
@@ -181,8 +212,11 @@ fn report(node: &Node, subjects: &mut [Subject<'_>]) {
             per_gigabyte(&costs[costs.len() - 1], *start),
             middle.system / gigabytes,
             median / gzip,
-            goal.map_or_else(String::new, |goal| format!("≤ {goal}")),
-            costs.iter().map(|cost| cost.peak).fold(0.0, f64::max),
+            goal.map_or_else(String::new, |goal| {
+                let is_met = median / gzip <= goal;
+                format!("≤ {goal}: {}", if is_met { "met" } else { "**missed**" })
+            }),
+            peak,
             taken.requests,
             taken.wire as f64 / 1e6,
             taken.documents,

@@ -1,8 +1,9 @@
 //! TLS by rustls with ring: whom we trust, and who we are to a proxy that asks.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -47,10 +48,12 @@ pub fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = if tls.insecure_skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
-    } else {
-        builder.with_root_certificates(roots(tls.ca_file.as_deref())?)
+    let builder = match &tls.ca_file {
+        Some(path) if !tls.insecure_skip_verify => builder.with_root_certificates(roots(path)?),
+        _ => {
+            let trust = if tls.insecure_skip_verify { Trust::Anyone } else { Trust::System(OnceLock::new()) };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { provider, trust }))
+        }
     };
     match (&tls.cert_file, &tls.key_file) {
         (None, None) => Ok(builder.with_no_client_auth()),
@@ -67,18 +70,10 @@ pub fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
     }
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
+fn roots(ca_file: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            for certificate in certificates("a CA certificate", path)? {
-                roots.add(certificate)?;
-            }
-        }
-        // One odd certificate among the system's is no reason to trust none of them.
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+    for certificate in certificates("a CA certificate", ca_file)? {
+        roots.add(certificate)?;
     }
     Ok(roots)
 }
@@ -94,20 +89,47 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     Ok(certificates)
 }
 
-/// `insecure_skip_verify`: takes any certificate, but still only signatures that fit it.
+/// Whose certificates are taken, where no `ca_file` says it.
 #[derive(Debug)]
-struct TrustAnyone(Arc<CryptoProvider>);
+enum Trust {
+    /// `insecure_skip_verify`: anybody's, but still only signatures that fit them.
+    Anyone,
+    /// Those that the system's authorities signed. There are a hundred and more, so they are read when the first
+    /// certificate comes: where nothing is sent by TLS none does. `None`: the system has none.
+    System(OnceLock<Option<Arc<WebPkiServerVerifier>>>),
+}
 
-impl ServerCertVerifier for TrustAnyone {
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    trust: Trust,
+}
+
+impl Verifier {
+    fn of_system(&self) -> Option<Arc<WebPkiServerVerifier>> {
+        let mut roots = RootCertStore::empty();
+        // One odd certificate among the system's is no reason to trust none of them.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::clone(&self.provider);
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
+    }
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        let system = match &self.trust {
+            Trust::Anyone => return Ok(ServerCertVerified::assertion()),
+            Trust::System(system) => system.get_or_init(|| self.of_system()),
+        };
+        let none = || rustls::Error::General("the system has no certificate authorities".to_owned());
+        system.as_ref().ok_or_else(none)?.verify_server_cert(certificate, chain, name, ocsp, now)
     }
 
     fn verify_tls12_signature(
@@ -116,7 +138,7 @@ impl ServerCertVerifier for TrustAnyone {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -126,12 +148,12 @@ impl ServerCertVerifier for TrustAnyone {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
