@@ -65,8 +65,8 @@ impl fmt::Debug for GenerationKey {
 
 /// A place in a source's stream of bytes, ordered as the bytes are.
 ///
-/// `generation` is an ordinal within this process (it grows by one from each generation of the source to the
-/// next); what is durable names the generation by its [`GenerationKey`] instead.
+/// `generation` is an ordinal within this process (it grows from each generation of the source to the next); what is
+/// durable names the generation by its [`GenerationKey`] instead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     /// Which generation of the source, counted in this process.

@@ -25,6 +25,10 @@ pub(super) const CLOSING: Duration = Duration::from_secs(1);
 /// the kubelet's next check (10 s apart by default) makes it reopen.
 pub(super) const UNLINKED: Duration = Duration::from_secs(30);
 
+/// The difference between the ordinals of one generation and the next: what rotation and truncation have put between
+/// them is told later, and has one of those between.
+pub(super) const ORDINALS: u32 = 256;
+
 /// How many finished generations are remembered, so that their files are not taken for new ones.
 pub(super) const FINISHED: usize = 16;
 
@@ -70,6 +74,8 @@ pub struct Chain {
     /// What the checkpoint knows, until the first survey has used it.
     pub(super) resume: Option<Resume>,
     next_ordinal: u32,
+    /// Generations that were seen empty, and have a name since: what they held before may lie beside them.
+    pub(super) blanks: Vec<u32>,
     /// The end of the youngest generation that was read to its end.
     pub(super) last: Option<(Position, GenerationKey)>,
     /// The names of the generations that events may begin or end in, oldest first.
@@ -144,7 +150,8 @@ impl Chain {
             acknowledged: None,
             finished: VecDeque::new(),
             resume: Some(resume),
-            next_ordinal: 0,
+            next_ordinal: ORDINALS,
+            blanks: Vec::new(),
             last: None,
             keys: Keys::default(),
             records: Vec::new(),
@@ -394,8 +401,15 @@ impl Chain {
             State::Truncated => return Ok(Turn::Survey),
             state => state == State::Closed,
         };
-        if front.name.is_none() && !self.name(0)? && !closed {
-            return Ok(Turn::End);
+        if front.name.is_none() {
+            let (ordinal, named) = (front.ordinal, self.name(0)?);
+            if !named && !closed {
+                return Ok(Turn::End);
+            }
+            if named && self.naming == Naming::Mark && self.is_at_youngest() {
+                self.blanks.push(ordinal);
+                return Ok(Turn::Survey);
+            }
         }
         let Some(front) = self.generations.front_mut() else { return Ok(Turn::End) };
         match front.read(buffer, max_line, closed)? {
@@ -415,20 +429,32 @@ impl Chain {
     }
 
     /// Appends a generation as the youngest.
-    pub(super) fn append(&mut self, mut generation: Generation) {
-        generation.ordinal = self.next_ordinal;
-        self.next_ordinal += 1;
-        if let Some(key) = generation.key() {
-            self.keys.insert(generation.ordinal, key);
-        }
-        self.generations.push_back(generation);
+    pub(super) fn append(&mut self, generation: Generation) {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += ORDINALS;
+        self.place(self.generations.len(), ordinal, generation);
     }
 
-    /// Takes the youngest generation out, of which nothing was read; [`Chain::append`] puts it back.
-    pub(super) fn take_youngest(&mut self) -> Option<Generation> {
-        let youngest = self.generations.pop_back()?;
-        self.keys.0.retain(|(ordinal, _)| *ordinal != youngest.ordinal);
-        Some(youngest)
+    /// Puts a generation before the one at `index`. Should there be no ordinal between those beside it, it is lost.
+    pub(super) fn insert(&mut self, index: usize, generation: Generation) {
+        let Some(younger) = self.generations.get(index) else { return self.append(generation) };
+        let older = index.checked_sub(1).map(|older| self.generations[older].ordinal);
+        let older = older.or(self.last.map(|(last, _)| last.generation)).unwrap_or_default();
+        let ordinal = u32::midpoint(older, younger.ordinal);
+        if ordinal == older {
+            let bytes = generation.unread_at_least();
+            self.losses.push(Loss { bytes, reason: "truncated" });
+            return;
+        }
+        self.place(index, ordinal, generation);
+    }
+
+    fn place(&mut self, index: usize, ordinal: u32, mut generation: Generation) {
+        generation.ordinal = ordinal;
+        if let Some(key) = generation.key() {
+            self.keys.insert(ordinal, key);
+        }
+        self.generations.insert(index, generation);
     }
 
     /// A name for a generation, from what it holds by now. Returns whether it has one.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::chain::{Chain, FINISHED, Finished, Loss};
@@ -54,23 +55,30 @@ impl Chain {
 
     fn take_in(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
         self.follow_renames(files);
-        let blank = self.blank_youngest();
+        self.recover_truncated(files, now)?;
+        self.note_blanks();
         self.name_held();
-        self.recover_truncated(files)?;
         let mut unopened = Vec::new();
         let mut fresh = VecDeque::new();
-        let mut younger_than_blank = None;
-        // From the youngest back to the first that is known: all before that one are known too.
+        // What lies before held ones, with the ordinal of the next one.
+        let mut between = VecDeque::new();
+        let mut blanks = files.iter().filter(|file| self.held_blank(file).is_some()).count();
+        let mut next = None;
+        // From the youngest back to the first that is known: all before that one are known too, but for what a blank
+        // one has held.
         for (index, file) in files.iter().enumerate().rev() {
-            if blank == Some((file.device, file.inode)) {
-                younger_than_blank = Some(fresh.len());
+            if self.holds_inode(file.device, file.inode) {
+                let is_blank = self.held_blank(file).is_some();
+                if !is_blank && blanks == 0 {
+                    break;
+                }
+                blanks -= usize::from(is_blank);
+                next = self.ordinal_of(file).or(next);
                 continue;
             }
-            if self.holds_inode(file.device, file.inode) {
-                break;
-            }
             match self.open(file) {
-                Ok(Opened::Known) => break,
+                Ok(Opened::Known) if blanks == 0 => break,
+                Ok(Opened::Known) => {}
                 Ok(Opened::Resumed(generation)) => {
                     fresh.push_front(generation);
                     self.settle(&files[..index]);
@@ -81,37 +89,43 @@ impl Chain {
                     let live = fresh.front().or(self.generations.back()).filter(|_| index + 2 == files.len());
                     let is_copy =
                         self.naming == Naming::Mark && live.is_some_and(|live| generation.copies(live));
-                    if !is_copy {
-                        fresh.push_front(generation);
+                    match next {
+                        _ if is_copy => {}
+                        Some(next) => between.push_front((next, generation)),
+                        None => fresh.push_front(generation),
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Changed),
                 Err(error) => unopened.push(Unopened { path: file.path.clone(), error, size: file.size }),
             }
         }
+        self.blanks.clear();
         self.leave_delivered(&mut fresh, files);
         let only_rests = || unopened.is_empty() && self.resume.as_ref().is_some_and(Resume::has_rests);
-        if fresh.is_empty() && !only_rests() {
+        if fresh.is_empty() && between.is_empty() && !only_rests() {
             return Ok(unopened);
         }
         // Younger ones are read, so these will not be.
         let unreadable = unopened.iter().map(|file| Loss { bytes: file.size, reason: "unreadable" });
         self.losses.extend(unreadable);
         self.end_resuming(&mut fresh, unopened.is_empty(), now);
-        if let Some(younger) = younger_than_blank
-            && fresh.len() > younger
-            && let Some(blank) = self.take_youngest()
-        {
-            fresh.insert(fresh.len() - younger, blank);
+        for (next, generation) in between {
+            self.tell_of(&generation);
+            let next = self.generations.iter().position(|held| held.ordinal == next);
+            self.insert(next.unwrap_or(self.generations.len()), generation);
         }
         for generation in fresh {
-            if let Some(name) = generation.name {
-                self.records.push(generation.record(&self.source, name));
-            }
+            self.tell_of(&generation);
             self.append(generation);
         }
         self.settle_states(now);
         Ok(unopened)
+    }
+
+    fn tell_of(&mut self, generation: &Generation) {
+        if let Some(name) = generation.name {
+            self.records.push(generation.record(&self.source, name));
+        }
     }
 
     /// What is older than where reading resumes was delivered by a former run: it must not be taken for new when what
@@ -128,10 +142,21 @@ impl Chain {
 
     /// A plain file that was empty when it was last looked at may have been filled and truncated since, so there may be
     /// a copy of what it held; nothing else tells.
-    fn blank_youngest(&self) -> Option<(u64, u64)> {
-        let youngest = self.generations.back()?;
-        let blank = self.naming == Naming::Mark && youngest.name.is_none() && !youngest.packed;
-        blank.then_some((youngest.device, youngest.inode))
+    fn note_blanks(&mut self) {
+        let is_blank = |held: &&Generation| held.name.is_none() && held.is_plain();
+        if self.naming == Naming::Mark {
+            self.blanks.extend(self.generations.iter().filter(is_blank).map(|held| held.ordinal));
+        }
+    }
+
+    fn held_blank(&self, file: &GenerationFile) -> Option<u32> {
+        self.ordinal_of(file).filter(|ordinal| self.blanks.contains(ordinal))
+    }
+
+    fn ordinal_of(&self, file: &GenerationFile) -> Option<u32> {
+        let held =
+            self.generations.iter().find(|held| (held.device, held.inode) == (file.device, file.inode));
+        held.map(|held| held.ordinal)
     }
 
     /// Where the file at which the checkpoint stands is gone, the oldest that the checkpoint knows is the next one: what
@@ -271,20 +296,37 @@ impl Chain {
         }
     }
 
-    /// A truncated generation goes on in its copy, if there is one (logrotate's `copytruncate`).
-    fn recover_truncated(&mut self, files: &[GenerationFile]) -> Result<(), Changed> {
-        let Some(front) = self.generations.front_mut() else { return Ok(()) };
-        if front.state != State::Truncated {
-            return Ok(());
+    /// Truncated generations go on in their copies. A plain file is looked at before it is its turn: it may be packed
+    /// or gone by then.
+    fn recover_truncated(&mut self, files: &[GenerationFile], now: Instant) -> Result<(), Changed> {
+        let mut is_recovered = false;
+        // From the youngest: what is put in lies behind.
+        for index in (0..self.generations.len()).rev() {
+            let held = &mut self.generations[index];
+            if held.state == State::Truncated || self.naming == Naming::Mark && held.was_emptied() {
+                self.recover(index, files)?;
+                is_recovered = true;
+            }
         }
-        if let Some(long) = front.long.take() {
+        if is_recovered {
+            self.settle_states(now);
+        }
+        Ok(())
+    }
+
+    /// A truncated generation goes on in its copy, if there is one (logrotate's `copytruncate`). What its file holds now
+    /// is the next generation, whatever the file is called by now.
+    fn recover(&mut self, index: usize, files: &[GenerationFile]) -> Result<(), Changed> {
+        let truncated = &mut self.generations[index];
+        if let Some(long) = truncated.long.take() {
             // The copy holds the long line from its beginning.
-            (front.offset, front.anchor) = (long.start(), Anchor::NONE);
+            (truncated.offset, truncated.anchor) = (long.start(), Anchor::NONE);
         }
+        let is_other =
+            |file: &&GenerationFile| (file.device, file.inode) != (truncated.device, truncated.inode);
         let mut copy = None;
-        for file in files.iter().rev().filter(|file| (file.device, file.inode) != (front.device, front.inode))
-        {
-            match copy_of(front, file) {
+        for file in files.iter().rev().filter(is_other) {
+            match copy_of(truncated, file) {
                 Ok(None) => {}
                 Ok(found) => {
                     copy = found;
@@ -295,33 +337,73 @@ impl Chain {
                 Err(_) => {}
             }
         }
-        match copy {
-            Some((place, path, device, inode)) => {
-                front.packed = matches!(place, Place::Packed { .. });
-                (front.place, front.path, front.device, front.inode) = (place, path, device, inode);
-                front.state = State::Closed;
-            }
-            None => {
-                let bytes = front.end_seen.saturating_sub(front.low());
-                self.losses.push(Loss { bytes, reason: "truncated" });
-                self.take_front();
-            }
+        let emptied = truncated.emptied();
+        if let Some((place, path, device, inode)) = copy {
+            truncated.packed = matches!(place, Place::Packed { .. });
+            (truncated.place, truncated.path) = (place, path);
+            (truncated.device, truncated.inode) = (device, inode);
+            truncated.state = State::Closed;
+            self.insert(index + 1, emptied);
+            return Ok(());
         }
+        let bytes = truncated.end_seen.saturating_sub(truncated.low());
+        self.losses.push(Loss { bytes, reason: "truncated" });
+        match index {
+            0 => drop(self.take_front()),
+            _ => drop(self.generations.remove(index)),
+        }
+        self.insert(index, emptied);
         Ok(())
     }
 }
 
 impl Generation {
-    /// Whether it is a copy of what the live file holds, or held until just now: the truncation comes after it, and then
-    /// the live one is read on there. A copy of what was there before that begins otherwise, or is longer.
+    /// What a truncated file is from now on.
+    fn emptied(&self) -> Self {
+        let place = match &self.place {
+            Place::Plain(file) => Place::Plain(Arc::clone(file)),
+            // Only plain files are found to be truncated.
+            Place::Packed { .. } | Place::Stream(_) => Place::stream(io::empty()),
+        };
+        Self {
+            ordinal: 0,
+            name: None,
+            state: State::Live,
+            path: self.path.clone(),
+            device: self.device,
+            inode: self.inode,
+            packed: false,
+            place,
+            first_line: Vec::new(),
+            start: 0,
+            offset: 0,
+            anchor: Anchor::NONE,
+            long: None,
+            end_seen: 0,
+            unlinked: self.unlinked,
+            copy: None,
+            copying: Copying::NotYet,
+            noted: 0,
+        }
+    }
+
+    /// Whether it is a copy of what the live file holds: the truncation is to come, and then the live one is read on
+    /// here. A copy of what was there before begins otherwise, or is longer.
     fn copies(&self, live: &Self) -> bool {
         let (Place::Plain(copy), Place::Plain(held)) = (&self.place, &live.place) else { return false };
         let (Ok(copy), Ok(held)) = (first_bytes(copy, false), first_bytes(held, false)) else { return false };
         let sizes = (self.place.stat(), live.place.stat());
         let is_longer = matches!(sizes, (Some(copy), Some(held)) if copy.size > held.size);
-        match live.name {
-            Some(name) if !name.head.begins(&held) => name.head.begins(&copy),
-            _ => !is_longer && held.starts_with(&copy),
+        !is_longer && held.starts_with(&copy)
+    }
+
+    /// Whether its file has lost what it began with, though no read has found that yet.
+    fn was_emptied(&self) -> bool {
+        let (Some(name), Place::Plain(file)) = (self.name, &self.place) else { return false };
+        let mut head = vec![0; name.head.len as usize];
+        match file.read_exact_at(&mut head, 0) {
+            Ok(()) => !name.head.begins(&head),
+            Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
         }
     }
 }

@@ -6,10 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::chain::ORDINALS;
 use super::{Chain, Head, Known, Loss, Naming, Reached, Resume, StartAt, Turn};
 use crate::event::{GenerationFile, GenerationKey, Record, SourceKey};
 
 mod held;
+mod steps;
 
 /// A log's folder, and a chain over it with a clock of its own.
 struct Log {
@@ -377,7 +379,7 @@ fn short_and_empty_files_keep_their_name() {
         log.write("0.log", "8\n");
         let mut log = log.restart();
         assert_eq!(numbers(&log.lines()), [8]);
-        assert_eq!(log.chain.keys().get(0), Some(key));
+        assert_eq!(log.chain.keys().get(ORDINALS), Some(key));
     }
 }
 

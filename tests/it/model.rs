@@ -40,7 +40,6 @@ async fn every_event_once_whatever_happens() {
 
 /// The clock may end a trace or a line in parts between any two of its pieces, and then it must stay so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "finds what docs/delivery.md says under \"known to be wrong\": about every second run fails; `make torture` runs it"]
 async fn every_piece_once_though_the_clock_ends_events() {
     run(Timeout::Short).await;
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::super::chain::ORDINALS;
 use super::{File, Log, Loss, Naming, PathBuf, Reached, Record, Resume, StartAt, Write, fs, numbers, range};
 use crate::event::Rest;
 use crate::tail::{Copying, Nameless};
@@ -65,15 +66,20 @@ fn what_is_read_is_held_until_it_is_acknowledged() {
     assert_eq!(log.look(), [], "it has a name");
     log.remove("0.log");
     let [held] = log.look()[..] else { panic!("it is held") };
-    let expected =
-        Nameless { ordinal: 0, since: log.now, bytes: 10 * LINE, is_copied: false, copying: Copying::NotYet };
+    let expected = Nameless {
+        ordinal: ORDINALS,
+        since: log.now,
+        bytes: 10 * LINE,
+        is_copied: false,
+        copying: Copying::NotYet,
+    };
     assert_eq!(held, expected);
-    log.acknowledge(0, 4 * LINE);
+    log.acknowledge(ORDINALS, 4 * LINE);
     assert_eq!(log.look()[0].bytes, 6 * LINE);
     log.later(31).lines();
     assert!(log.chain.is_empty() && !log.chain.is_settled());
     assert_eq!(log.look()[0].bytes, 6 * LINE, "though it is read");
-    log.acknowledge(0, 10 * LINE);
+    log.acknowledge(ORDINALS, 10 * LINE);
     assert!(log.chain.is_settled());
     assert_eq!(log.look(), []);
 }
@@ -92,14 +98,14 @@ fn a_rest_is_read_where_its_generation_would_have_been() {
         log.survey();
         log.remove("0.log.20261122-100000");
         log.remove("0.log.20261122-100010");
-        log.acknowledge(0, 4 * LINE);
+        log.acknowledge(ORDINALS, 4 * LINE);
         assert_eq!(log.look().len(), 2);
-        let rests = vec![log.copy(0), log.copy(1)];
+        let rests = vec![log.copy(ORDINALS), log.copy(2 * ORDINALS)];
         assert_eq!((rests[0].start, rests[0].end), (4 * LINE, 10 * LINE));
         assert_eq!(rests[0].first_line, cri(0, 1).trim_end().as_bytes());
         assert_eq!((rests[1].start, rests[1].end), (0, 10 * LINE));
         for (ordinal, rest) in rests.iter().enumerate() {
-            log.chain.copied(ordinal as u32, Some(rest.clone()), log.now);
+            log.chain.copied((ordinal as u32 + 1) * ORDINALS, Some(rest.clone()), log.now);
         }
         log.later(2).look();
         assert_eq!(
@@ -115,7 +121,7 @@ fn a_rest_is_read_where_its_generation_would_have_been() {
             Resume { known: log.known.clone(), reached: Some(reached), start_at: StartAt::Beginning, rests };
         let mut log = Log::resuming(log.folder, naming, resume);
         assert_eq!(numbers(&log.lines()), range(6, 30), "{naming:?}");
-        assert_eq!(log.chain.keys().get(0), Some(key));
+        assert_eq!(log.chain.keys().get(ORDINALS), Some(key));
         assert_eq!(log.chain.take_losses(), []);
         assert_eq!(log.chain.take_discarded(), Vec::<PathBuf>::new());
     }
@@ -128,7 +134,7 @@ fn a_rest_that_was_acknowledged_is_not_read_again() {
     assert_eq!(log.lines().len(), 10);
     log.remove("0.log");
     log.look();
-    let rest = log.copy(0);
+    let rest = log.copy(ORDINALS);
     let mut other = rest.clone();
     other.key.0[0] ^= 1;
     let reached = Reached { key: rest.key, offset: rest.end, anchor: 0 };
@@ -148,7 +154,7 @@ fn what_the_checkpoint_has_forgotten_is_read_from_its_rest() {
     assert_eq!(log.lines().len(), 10);
     log.remove("0.log");
     log.look();
-    let resume = Resume { rests: vec![log.copy(0)], ..Resume::default() };
+    let resume = Resume { rests: vec![log.copy(ORDINALS)], ..Resume::default() };
     let mut log = Log::resuming(log.folder, Naming::FirstLine, resume);
     assert_eq!(numbers(&log.lines()), range(0, 10));
 }
@@ -161,14 +167,14 @@ fn a_file_that_went_on_after_it_was_copied_is_copied_anew() {
     log.survey();
     log.remove("0.log");
     log.look();
-    let first = log.copy(0);
-    log.chain.copied(0, Some(first.clone()), log.now);
+    let first = log.copy(ORDINALS);
+    log.chain.copied(ORDINALS, Some(first.clone()), log.now);
     assert!(log.look()[0].is_copied);
     writer.write_all(cri(5, 8).as_bytes()).unwrap();
     assert!(!log.look()[0].is_copied);
-    let second = Rest { path: log.path("second"), ..log.copy(0) };
+    let second = Rest { path: log.path("second"), ..log.copy(ORDINALS) };
     assert_eq!(second.end, 8 * LINE);
-    log.chain.copied(0, Some(second), log.now);
+    log.chain.copied(ORDINALS, Some(second), log.now);
     assert_eq!(log.chain.take_discarded(), [first.path], "the old one is kept until then");
     assert!(log.look()[0].is_copied);
 }
@@ -186,7 +192,7 @@ fn a_file_that_was_empty_when_it_was_last_looked_at_can_be_copied() {
             matches!(log.chain.take_records()[..], [Record::Generation { .. }]),
             "and the checkpoint knows of it"
         );
-        assert_eq!(log.copy(0).end, 3 * LINE);
+        assert_eq!(log.copy(ORDINALS).end, 3 * LINE);
     }
 }
 
@@ -201,7 +207,7 @@ fn of_what_is_given_up_only_the_unread_is_lost_and_once() {
     log.write("0.log", &cri(20, 30));
     log.survey();
     assert_eq!(log.look()[0].bytes, 13 * LINE);
-    log.chain.give_up(0);
+    log.chain.give_up(ORDINALS);
     assert_eq!(log.chain.take_losses(), [Loss { bytes: 3 * LINE, reason: "held_files" }]);
     assert_eq!(log.look(), []);
     assert_eq!(numbers(&log.lines()), range(20, 30));
@@ -241,7 +247,7 @@ fn what_vanished_is_counted_with_what_was_seen_of_it() {
     let mut log = Log::new(Naming::FirstLine);
     log.write("0.log", &cri(0, 10));
     assert_eq!(log.lines().len(), 10);
-    let reached = Reached { key: log.chain.keys().get(0).unwrap(), offset: 10 * LINE, anchor: 0 };
+    let reached = Reached { key: log.chain.keys().get(ORDINALS).unwrap(), offset: 10 * LINE, anchor: 0 };
     log.write("0.log", &cri(10, 14));
     log.chain.look(log.now, true);
     log.rename("0.log", "0.log.20261122-100000");
