@@ -431,13 +431,17 @@ fn answer(fake: &Fake, seed: u64, mood: Arc<Mutex<Mood>>) {
     });
     let mut random = fastrand::Rng::with_seed(seed);
     let rejected = (429, "es_rejected_execution_exception", "queue is full");
-    fake.rule(move |_| match (*mood.lock().unwrap(), random.u32(0..30)) {
+    fake.rule(move |seen| match (*mood.lock().unwrap(), random.u32(0..30)) {
         (Mood::Well, _) | (Mood::Badly, 6..) => Behaviour::Accept,
         (_, 0) => Behaviour::error(rejected.0, rejected.1, rejected.2),
         (Mood::Badly, 1) => Behaviour::Reset,
         (Mood::Badly, 2) => Behaviour::Lost,
         (Mood::Badly, 3) => Behaviour::Cut,
-        (Mood::Badly, 4) => Behaviour::error(400, "illegal_argument_exception", "the body is damaged"),
+        // Of a single document it would be a refusal for good.
+        (Mood::Badly, 4) if seen.lines.len() > 1 => {
+            Behaviour::error(400, "illegal_argument_exception", "the body is damaged")
+        }
+        (Mood::Badly, 4) => Behaviour::Accept,
         (Mood::Badly, 5) => Behaviour::items(move |index, _| {
             if index % 3 == 0 { item_error(rejected.0, rejected.1, rejected.2) } else { None }
         }),
