@@ -193,12 +193,36 @@ impl Flags {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The bytes themselves: reading them again ends it at the same place.
-    Bytes,
+    Bytes(Reason),
     /// The clock, at the end of the file: cannot be recomputed, so it must be durable (a [`Record::Cut`])
     /// before the event leaves.
     Clock,
-    /// It is as long as an event may be (`max_lines`, `max_bytes`), and goes on in a following one. The bytes say so.
-    Limit,
+    /// It is as long as an event may be, and goes on in a following one. The bytes say so.
+    Limit(Limit),
+}
+
+/// What it was in the bytes that ended an event: for people, `--explain` tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A line that nothing was waited for below.
+    Alone,
+    /// The next line of its stream begins another, or at least may.
+    Start,
+    /// The next line of its stream cannot continue it.
+    Foreign,
+    /// As many lines as may be held back came, and none that surely belongs.
+    Unsure,
+    /// A later line of the container is stamped more than `timeout` after its last.
+    Silence,
+}
+
+/// How long an event may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `max_lines`.
+    Lines,
+    /// `max_bytes`.
+    Bytes,
 }
 
 /// One or more lines that belong together: what `join` gives and all later rooms take.
@@ -226,6 +250,8 @@ pub struct Event<'a> {
     pub truncated: u64,
     /// What ended it.
     pub end: End,
+    /// For [`Reason::Start`], by which rule or pattern the next line begins another.
+    pub next: &'a str,
     /// Why its lines were joined (the rule's or pattern's name, such as `java`), for `--explain`; of a single line,
     /// what it might have begun, and empty if nothing.
     pub rule: &'a str,
@@ -244,7 +270,8 @@ impl<'a> Event<'a> {
             lines: 1,
             bytes: message.len() as u64,
             truncated: 0,
-            end: End::Bytes,
+            end: End::Bytes(Reason::Alone),
+            next: "",
             rule: "",
         }
     }

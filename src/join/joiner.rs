@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::time::Clock;
-use crate::event::{End, EventSink, Line, Position, Stream};
+use crate::event::{End, EventSink, Limit, Line, Position, Reason, Stream};
 
 use super::parts::{Parts, head};
 use super::pending::{Pending, Whole};
-use super::rules::{Next, Rules};
+use super::rules::{Next, Rules, Set};
 
 /// Joins the lines of one source. See the module for what ends an event.
 #[derive(Clone, Debug)]
@@ -169,7 +169,7 @@ impl Joiner {
         if line.partial || !held.parts.is_empty() {
             held.parts.add(line, max);
             if !line.partial {
-                self.feed_parts(index, false, End::Bytes, sink);
+                self.feed_parts(index, false, End::Bytes(Reason::Alone), sink);
             }
         } else {
             let message = head(line.message, max);
@@ -204,7 +204,7 @@ impl Joiner {
         let timeout = i64::try_from(self.rules.limits.timeout.as_nanos()).unwrap_or(i64::MAX);
         for index in 0..Stream::COUNT {
             if self.streams[index].stamp.is_some_and(|stamp| now.saturating_sub(stamp) > timeout) {
-                self.end_all(index, End::Bytes, sink);
+                self.end_all(index, End::Bytes(Reason::Silence), sink);
             }
         }
     }
@@ -240,40 +240,59 @@ impl Joiner {
         loop {
             let Held { pending, begun_by, .. } = &mut self.streams[index];
             let Some(set) = pending.set() else {
-                match self.rules.begin(line.message) {
-                    Some(set) => pending.open(line, set, restart, self.rules.name(&set)),
-                    None => line.give(sink),
-                }
-                return;
+                let begun = self.rules.begin(line.message);
+                return self.begin(index, line, begun, restart, sink);
             };
             let rules = begun_by.as_ref().unwrap_or(&self.rules);
             let next = rules.next(set, line.message, &pending.messages());
-            let full = pending.lines() >= rules.limits.max_lines
-                || pending.len() + 1 + line.message.len() > rules.limits.max_bytes;
-            match next {
-                Next::Sure(..) | Next::Maybe(_) if full && pending.lines() > 0 => {
-                    if pending.is_sure() {
-                        pending.give(End::Limit, rules.text(pending.why()), sink);
-                        pending.go_on();
-                    } else {
-                        self.end(index, End::Bytes, sink);
+            match (next, full(pending, line, rules)) {
+                (Next::Sure(..) | Next::Maybe(_), Some(limit)) if pending.is_sure() => {
+                    pending.give(End::Limit(limit), rules.text(pending.why()), "", sink);
+                    pending.go_on();
+                }
+                (Next::Sure(..) | Next::Maybe(_), Some(_)) => {
+                    self.end(index, End::Bytes(Reason::Unsure), "", sink);
+                }
+                (Next::Sure(set, why), None) => return pending.join(line, set, why),
+                (Next::Maybe(set), None) if !pending.waits_too_long() => return pending.hold_back(line, set),
+                (Next::Maybe(_), None) => self.end(index, End::Bytes(Reason::Unsure), "", sink),
+                (Next::No, _) => {
+                    let (own, begun) = (Arc::clone(&self.rules), self.rules.begin(line.message));
+                    let why = begun.and_then(|set| own.name(&set));
+                    let reason = if begun.is_some() { Reason::Start } else { Reason::Foreign };
+                    self.end(index, End::Bytes(reason), own.text(why), sink);
+                    if self.streams[index].pending.set().is_none() {
+                        return self.begin(index, line, begun, restart, sink);
                     }
                 }
-                Next::Sure(set, why) => return pending.join(line, set, why),
-                Next::Maybe(set) if !pending.waits_too_long() => return pending.hold_back(line, set),
-                Next::Maybe(_) | Next::No => self.end(index, End::Bytes, sink),
             }
         }
     }
 
+    /// Takes a line of a stream of which nothing is held; `begun` is what it begins.
+    fn begin<S: EventSink + ?Sized>(
+        &mut self,
+        index: usize,
+        line: &Whole<'_>,
+        begun: Option<Set>,
+        restart: Position,
+        sink: &mut S,
+    ) {
+        match begun {
+            Some(set) => self.streams[index].pending.open(line, set, restart, self.rules.name(&set)),
+            None => line.give(sink),
+        }
+    }
+
     /// Ends what is held of a stream: its sure lines are one event, those held back are taken as if they came now.
-    fn end<S: EventSink + ?Sized>(&mut self, index: usize, end: End, sink: &mut S) {
+    /// `next` is by which rule the line that ends it begins another.
+    fn end<S: EventSink + ?Sized>(&mut self, index: usize, end: End, next: &str, sink: &mut S) {
         let held = &mut self.streams[index];
         let spare = mem::take(&mut held.spare);
         let mut ended = mem::replace(&mut held.pending, spare);
         let former = held.begun_by.take();
         let rules = former.as_ref().unwrap_or(&self.rules);
-        ended.give(end, rules.text(ended.why()), sink);
+        ended.give(end, rules.text(ended.why()), next, sink);
         // The other stream's events may lie across any of these lines, so they are read from where all were.
         if let Some(restart) = ended.restart() {
             for line in ended.held_back() {
@@ -288,7 +307,7 @@ impl Joiner {
     fn end_all<S: EventSink + ?Sized>(&mut self, index: usize, end: End, sink: &mut S) {
         self.feed_parts(index, true, end, sink);
         while self.streams[index].pending.set().is_some() {
-            self.end(index, end, sink);
+            self.end(index, end, "", sink);
         }
         let held = &mut self.streams[index];
         held.touched = None;
@@ -303,5 +322,16 @@ impl Joiner {
             _ if line.malformed => None,
             _ => self.clock.nanos(line.time),
         }
+    }
+}
+
+/// Which limit the event would be beyond with this line; one that holds no line takes any.
+fn full(pending: &Pending, line: &Whole<'_>, rules: &Rules) -> Option<Limit> {
+    let limits = &rules.limits;
+    let is_wide = || pending.len() + 1 + line.message.len() > limits.max_bytes;
+    match pending.lines() {
+        0 => None,
+        lines if lines >= limits.max_lines => Some(Limit::Lines),
+        _ => is_wide().then_some(Limit::Bytes),
     }
 }

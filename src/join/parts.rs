@@ -1,6 +1,6 @@
 //! The parts of a line that the runtime cut, until its last one comes.
 
-use crate::event::{End, Line, Position};
+use crate::event::{End, Line, Position, Reason};
 
 use super::pending::Whole;
 use super::work;
@@ -90,7 +90,7 @@ impl Whole<'static> {
             span: part.span,
             bytes: 0,
             partial: true,
-            end: End::Bytes,
+            end: End::Bytes(Reason::Alone),
         }
     }
 }

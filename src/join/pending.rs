@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::event::{End, Event, EventSink, Flags, Line, Position, Span, Stream};
+use crate::event::{End, Event, EventSink, Flags, Line, Position, Reason, Span, Stream};
 
 use super::rules::{Set, Why};
 use super::work;
@@ -39,7 +39,7 @@ impl<'a> Whole<'a> {
             span: line.span,
             bytes: line.bytes(),
             partial: false,
-            end: End::Bytes,
+            end: End::Bytes(Reason::Alone),
         }
     }
 
@@ -56,6 +56,7 @@ impl<'a> Whole<'a> {
             bytes: self.bytes,
             truncated: self.truncated,
             end: self.end,
+            next: "",
             rule: "",
         });
     }
@@ -163,7 +164,9 @@ impl Pending {
     }
 
     /// Gives out the sure lines as one event. Those held back stay, for [`Pending::held_back`].
-    pub(super) fn give<S: EventSink + ?Sized>(&self, end: End, name: &str, sink: &mut S) {
+    ///
+    /// `name` is why they were joined, `next` what the line that ended them begins.
+    pub(super) fn give<S: EventSink + ?Sized>(&self, end: End, name: &str, next: &str, sink: &mut S) {
         let Some((last, first)) = self.marks[..self.sure].last().zip(self.marks.first()) else { return };
         let sure = || self.marks[..self.sure].iter().map(|mark| &mark.line);
         let truncated = sure().map(|line| line.truncated).sum();
@@ -175,7 +178,7 @@ impl Pending {
             utf8: sure().all(|line| line.utf8),
             flags: Flags {
                 multiline: several,
-                truncated: truncated > 0 || end == End::Limit,
+                truncated: truncated > 0 || matches!(end, End::Limit(_)),
                 partial: sure().any(|line| line.partial),
             },
             span: Span { start: first.line.span.start, end: last.line.span.end },
@@ -183,6 +186,7 @@ impl Pending {
             bytes: sure().map(|line| line.bytes).sum(),
             truncated,
             end: if last.line.end == End::Clock { End::Clock } else { end },
+            next,
             rule: name,
         });
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::event::{End, Event, Line, Position, Span, Stream};
+use crate::event::{End, Event, Limit, Line, Position, Reason, Span, Stream};
 
 use super::{Joiner, Language, Pattern, Rules, Settings};
 
@@ -28,12 +28,20 @@ struct Desk {
     at: u64,
     told: Vec<Told>,
     spans: Vec<(Stream, u64, u64, u64)>,
+    ends: Vec<(End, String)>,
 }
 
 impl Desk {
     fn new(settings: &Settings) -> Self {
         let rules = Arc::new(Rules::compile(settings).unwrap());
-        Self { joiner: Joiner::new(rules), now: Instant::now(), at: 0, told: Vec::new(), spans: Vec::new() }
+        Self {
+            joiner: Joiner::new(rules),
+            now: Instant::now(),
+            at: 0,
+            told: Vec::new(),
+            spans: Vec::new(),
+            ends: Vec::new(),
+        }
     }
 
     fn languages(languages: &[Language]) -> Self {
@@ -65,9 +73,10 @@ impl Desk {
             truncated: 0,
             span: Span { start, end: Position { generation: 0, offset: self.at } },
         };
-        let (told, spans) = (&mut self.told, &mut self.spans);
+        let (told, spans, ends) = (&mut self.told, &mut self.spans, &mut self.ends);
         self.joiner.push(&line, self.now, &mut |event: &Event<'_>| {
             told.push(tell(event));
+            ends.push((event.end, event.next.to_owned()));
             spans.push((event.stream, event.span.start.offset, event.span.end.offset, event.bytes));
         });
         self
@@ -297,4 +306,30 @@ fn a_wrong_pattern_names_its_place() {
     let empty = Pattern { name: "own".to_owned(), ..Pattern::default() };
     assert_eq!(compile(empty).unwrap_err().message, "needs 'start' or 'continue'");
     assert!(compile(own(r"\w{1000}{1000}")).is_err(), "too large a pattern is an error, not a stall");
+}
+
+#[test]
+fn an_event_tells_what_ended_it() {
+    let trace = ["java.lang.IllegalStateException: boom", "\tat com.acme.Cart.total(Cart.java:3)"];
+    let mut desk = Desk::new(&Settings { max_lines: 3, ..Settings::default() });
+    for message in trace.iter().chain(&["ready"]).chain(&trace) {
+        desk.line(Stream::Stdout, 0, false, message);
+    }
+    desk.line(Stream::Stdout, 0, false, "Traceback (most recent call last):");
+    desk.line(Stream::Stdout, 0, false, "  File \"a.py\", line 1, in <module>");
+    desk.line(Stream::Stdout, 2000, false, trace[0]);
+    for _ in 0..3 {
+        desk.line(Stream::Stdout, 2000, false, trace[1]);
+    }
+    let by = |reason: Reason, next: &str| (End::Bytes(reason), next.to_owned());
+    assert_eq!(
+        desk.ends,
+        [
+            by(Reason::Foreign, ""),
+            by(Reason::Alone, ""),
+            by(Reason::Start, "python"),
+            by(Reason::Silence, ""),
+            (End::Limit(Limit::Lines), String::new()),
+        ]
+    );
 }

@@ -255,7 +255,7 @@ impl Outlet for Shipping {
             debug_assert!(false, "an event lies in generations that have names");
             return;
         };
-        if event.end == End::Limit {
+        if matches!(event.end, End::Limit(_)) {
             self.ways.metrics.split_events.inc();
         }
         if let Err(refused) = shipped.filters.pass(event, now) {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use skidder::cli::logs::files::Plan;
 use skidder::cli::pretty::{Pretty, PrettySubject, Totals};
 use skidder::decode::{Decoder, Settings as DecodeSettings};
-use skidder::event::{End, Event, Flags, GenerationFile, Position, RawLine, Span, Stream};
+use skidder::event::{End, Event, Flags, GenerationFile, Position, RawLine, Reason, Span, Stream};
 use skidder::join::{Joiner, Rules, Settings as JoinSettings};
 
 /// A file of `tests/data`.
@@ -67,7 +67,8 @@ fn event<'a>(time: &'a str, stream: Stream, message: &'a (impl AsRef<[u8]> + ?Si
         lines,
         bytes: message.len() as u64 + 40,
         truncated: 0,
-        end: End::Bytes,
+        end: End::Bytes(if lines > 1 { Reason::Start } else { Reason::Alone }),
+        next: if lines > 1 { "python" } else { "" },
         rule: if lines > 1 { "java" } else { "" },
     }
 }

@@ -19,6 +19,7 @@ pub struct Kept {
     truncated: u64,
     end: End,
     rule: String,
+    next: String,
 }
 
 impl Kept {
@@ -37,6 +38,7 @@ impl Kept {
             truncated: self.truncated,
             end: self.end,
             rule: &self.rule,
+            next: &self.next,
         }
     }
 }
@@ -55,6 +57,7 @@ impl From<&Event<'_>> for Kept {
             truncated: event.truncated,
             end: event.end,
             rule: event.rule.to_owned(),
+            next: event.next.to_owned(),
         }
     }
 }

@@ -29,7 +29,7 @@ use xxhash_rust::xxh3::Xxh3;
 use body::Body;
 use paint::{Paint, Style};
 
-use crate::event::{End, Event, Span, Stream, time};
+use crate::event::{End, Event, Limit, Reason, Span, Stream, time};
 
 /// What stands before each line of a trace but its first.
 const INDENT: &[u8] = b"    ";
@@ -190,7 +190,24 @@ fn flags(paint: Paint, event: &Event<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// One more line: how many lines were joined by which rule, where they lie, and whether the clock ended the event.
+/// What ended the event, where it could have gone on.
+fn ended(event: &Event<'_>) -> String {
+    match (event.end, event.next) {
+        (End::Bytes(Reason::Alone), _) => String::new(),
+        // That nothing followed is said already.
+        (End::Bytes(_), _) if event.lines < 2 => String::new(),
+        (End::Bytes(Reason::Start), "") => ", ended by the next line, which begins another".to_owned(),
+        (End::Bytes(Reason::Start), rule) => format!(", ended by the next line, maybe the first of {rule}"),
+        (End::Bytes(Reason::Foreign), _) => ", ended by the next line, which cannot go on with it".to_owned(),
+        (End::Bytes(Reason::Unsure), _) => ", ended by too many lines that could not be told".to_owned(),
+        (End::Bytes(Reason::Silence), _) => ", ended by multiline.timeout: a later line's time".to_owned(),
+        (End::Clock, _) => ", ended by the clock".to_owned(),
+        (End::Limit(Limit::Lines), _) => ", ended by multiline.max_lines, goes on below".to_owned(),
+        (End::Limit(Limit::Bytes), _) => ", ended by multiline.max_bytes, goes on below".to_owned(),
+    }
+}
+
+/// One more line: how many lines were joined by which rule, where they lie, and what ended the event.
 fn explain(paint: Paint, subject: &PrettySubject<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
     let joined = match (event.lines, event.rule) {
         (0 | 1, "") => "one line".to_owned(),
@@ -202,11 +219,7 @@ fn explain(paint: Paint, subject: &PrettySubject<'_>, event: &Event<'_>, out: &m
     let next = if start.generation == end.generation { "" } else { " of the next generation" };
     let place = format!("bytes {} to {}{next}", start.offset, end.offset);
     let of = if subject.path.is_empty() { "" } else { " of " };
-    let ended = match event.end {
-        End::Bytes => "",
-        End::Clock => ", ended by the clock",
-        End::Limit => ", ended by max_lines or max_bytes, goes on below",
-    };
+    let ended = ended(event);
     out.extend_from_slice(INDENT);
     paint.text(Style::Faint, format!("= {joined}, {place}{of}{}{ended}", subject.path).as_bytes(), out);
     out.push(b'\n');
