@@ -38,7 +38,7 @@ bench: cargo compiler ## measures the released process beside gzip and the peers
 	@isal=; if (command -v nasm && command -v autoreconf && command -v libtoolize) >/dev/null; then \
 	    cargo build --release --features isal --bin skidder; \
 	    isal=$(CURDIR)/target/bench/skidder-isal; install -D target/release/skidder "$$isal"; fi; \
-	SKIDDER_BENCH_BINARY=$(CURDIR)/target/bench/skidder $${isal:+SKIDDER_BENCH_ISAL=$$isal} cargo bench --bench process
+	env SKIDDER_BENCH_BINARY=$(CURDIR)/target/bench/skidder $${isal:+SKIDDER_BENCH_ISAL=$$isal} cargo bench --bench process
 
 rooms: cargo compiler ## measures each room and the reader's whole path
 	@cargo bench --bench tail --bench decode --bench join --bench enrich --bench batch --bench ship \
