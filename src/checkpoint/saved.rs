@@ -106,6 +106,21 @@ impl Saved {
         }
     }
 
+    /// A generation's file was renamed, and is another source's by now: what is known of it goes along.
+    pub fn move_generation(&mut self, from: &SourceKey, to: &SourceKey, key: GenerationKey) {
+        let Some(former) = self.sources.get_mut(from) else { return };
+        let Some(at) = former.generations.iter().position(|known| known.key == key) else { return };
+        let generation = former.generations.remove(at);
+        let position = former.position.take_if(|position| position.key == key);
+        let cuts: Vec<_> = former.cuts.extract_if(.., |cut| cut.key == key).collect();
+        let new = self.source(to);
+        new.register(generation);
+        if let Some(position) = position {
+            new.move_to(position);
+        }
+        cuts.into_iter().for_each(|cut| new.cut(cut));
+    }
+
     /// The fewest records that add up to this.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let streams = self.streams.iter();
@@ -287,5 +302,29 @@ mod tests {
         let forget = Record::Forget { source: name() };
         assert_eq!(sum(&[generation(1, 10), position(1, 5), forget.clone()]), Saved::default());
         assert_eq!(left(&[generation(1, 10), forget, generation(2, 10)]).0, [(key(2), 10)]);
+    }
+
+    #[test]
+    fn a_generation_goes_to_another_source_with_all_that_is_known_of_it() {
+        let (from, to) = (name(), SourceKey(Arc::from("file/other")));
+        let mut saved = sum(&[
+            generation(1, 10),
+            position(1, 5),
+            cut(1, 9, Stream::None),
+            generation(2, 10),
+            cut(2, 9, Stream::None),
+        ]);
+        let before = saved.clone();
+        saved.move_generation(&from, &to, key(3));
+        saved.move_generation(&to, &from, key(1));
+        assert_eq!(saved, before, "what is not known does not move");
+        saved.move_generation(&from, &to, key(1));
+        let (old, new) = (&saved.sources[&from], &saved.sources[&to]);
+        let keys =
+            |source: &SavedSource| source.generations.iter().map(|known| known.key).collect::<Vec<_>>();
+        assert_eq!((keys(old), keys(new)), (vec![key(2)], vec![key(1)]));
+        assert_eq!((old.position, new.position), (None, before.sources[&from].position));
+        assert_eq!((old.cuts.len(), new.cuts.len()), (1, 1));
+        assert_eq!(sum(&saved.records().collect::<Vec<_>>()), saved);
     }
 }

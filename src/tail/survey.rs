@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -354,6 +354,19 @@ impl Chain {
         }
         self.insert(index, emptied);
         Ok(())
+    }
+}
+
+impl Known {
+    /// Whether the file at `path` is this one under another name: the same inode, and the same bytes as far as they are
+    /// known.
+    pub fn lies_at(&self, path: &Path, reached: Option<Reached>) -> bool {
+        let Ok(meta) = path.metadata() else { return false };
+        let (device, inode, size) = (meta.dev(), meta.ino(), meta.size());
+        let listed = GenerationFile { path: path.to_owned(), packed: false, device, inode, size };
+        (self.device, self.inode) == (device, inode)
+            && self.head.len > 0
+            && Found::look(&listed).is_ok_and(|found| found.continues(self, reached))
     }
 }
 

@@ -21,6 +21,7 @@ impl<O: Outlet> Reader<O> {
         let scan = self.settings.scanner.scan();
         self.say_problems(&scan);
         let seen: HashSet<SourceKey> = scan.found.iter().map(|found| found.key.clone()).collect();
+        scan.found.iter().for_each(|found| self.follow_rename(found));
         for found in scan.found {
             match self.by_key.get(&found.key) {
                 Some(id) => self.found_again(*id, found, now),
@@ -102,6 +103,28 @@ impl<O: Outlet> Reader<O> {
             }
         }
         self.await_metadata(id, now);
+    }
+
+    /// A plain file that had another name, which is included too, when the last agent ended: what the checkpoint knows of
+    /// it is this log's by now.
+    fn follow_rename(&mut self, found: &Found) {
+        if found.origin != Origin::File || self.by_key.contains_key(&found.key) {
+            return;
+        }
+        let lies_there = |saved: &SavedSource| {
+            let resume = resume_of(saved);
+            let known = resume.known.iter().find(|known| known.lies_at(&found.path, resume.reached));
+            known.map(|known| known.key)
+        };
+        if self.saved.sources.get(&found.key).and_then(lies_there).is_some() {
+            return;
+        }
+        let plain = self.saved.sources.iter().filter(|(key, _)| names::file_path(key).is_some());
+        let moved = plain.filter_map(|(key, saved)| Some((key.clone(), lies_there(saved)?))).next();
+        if let Some((from, generation)) = moved {
+            debug!(path = %found.path.display(), %from, "a file was renamed while no agent ran");
+            self.saved.move_generation(&from, &found.key, generation);
+        }
     }
 
     /// A source whose files are open is not read before its metadata is there.

@@ -214,7 +214,10 @@ impl World {
         self.agent.at_rest(doomed).await;
         self.logs[index].truncate();
         self.life.lost += doomed;
-        // Seen before the next one: of two truncations at once only one can be told.
+        // Seen before the next one: of two truncations at once only one can be told. And the agent may end only when it
+        // has read on, for the file at which its checkpoint stands is gone.
+        self.logs[index].come_to_rest();
+        wait::until(async || self.compared().lost.is_empty().then_some(())).await;
         self.agent.at_rest(0).await;
         format!("loses {doomed} bytes")
     }

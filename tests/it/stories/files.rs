@@ -4,7 +4,7 @@ use skidder::event::Stream;
 
 use super::Shelf;
 use crate::support::agent::Agent;
-use crate::support::node::Node;
+use crate::support::node::{Node, PlainFile};
 
 fn configuration(node: &Node, include: &str, shelf: &Shelf) -> String {
     format!(
@@ -50,6 +50,39 @@ async fn a_file_is_emptied_under_its_writer() {
     agent.start().await;
     app.line("the last");
     expected.push("the last".to_owned());
+    shelf.until_count(&agent, expected.len()).await;
+    agent.close().await;
+    shelf.assert_once(&expected).await;
+    shelf.clear().await;
+}
+
+/// To another name that is included, with events sent and not acknowledged, and with a new file under the old name.
+#[tokio::test]
+async fn a_file_is_renamed_while_the_agent_is_away() {
+    let (shelf, node) = (Shelf::shared("renamed").await, Node::new());
+    let (mut app, other) = (node.plain("app.log"), node.path().join("apps/renamed.log"));
+    let mut agent = Agent::new(&configuration(&node, "apps/*.log", &shelf));
+    let mut expected = Vec::new();
+    let mut take = |app: &mut PlainFile, number: usize| {
+        let text = format!("{number}: an order was taken");
+        app.line(&text);
+        expected.push(text);
+        expected.clone()
+    };
+    (0..300).for_each(|number| drop(take(&mut app, number)));
+    agent.start().await;
+    shelf.until_count(&agent, 300).await;
+    agent.kill9();
+    (300..400).for_each(|number| drop(take(&mut app, number)));
+    std::fs::rename(app.path(), &other).expect("plain file");
+    // The program writes on to the file that it has open; another begins one of the old name.
+    take(&mut app, 400);
+    let mut next = node.plain("app.log");
+    (401..500).for_each(|number| drop(take(&mut next, number)));
+    agent.start().await;
+    shelf.until_count(&agent, 500).await;
+    take(&mut app, 500);
+    let expected = take(&mut next, 501);
     shelf.until_count(&agent, expected.len()).await;
     agent.close().await;
     shelf.assert_once(&expected).await;
