@@ -9,10 +9,12 @@ use super::baton::{Manner, Passage as Passed, Place};
 use super::outlet::{Mark, Outlet};
 use crate::decode::Decoder;
 use crate::discover::Found;
-use crate::event::{End, Event, GenerationKey, PodMeta, Position, RawLine, Record, SourceId, Stream};
+use crate::event::{
+    End, Event, GenerationFile, GenerationKey, PodMeta, Position, RawLine, Record, SourceId, Stream,
+};
 use crate::join::{Joiner, Rules};
 use crate::observe::{Account, Fate, FileState, Metrics, Reading};
-use crate::tail::{Chain, HeldFiles, Keys, Lines, Naming, Turn};
+use crate::tail::{Chain, Changed, HeldFiles, Keys, Lines, Naming, Turn, Unopened};
 
 /// How long a log whose file could not be read is left alone.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
@@ -147,6 +149,20 @@ impl Source {
         self.stage = Stage::Excluded;
         self.chain.let_go();
         self.survey_again = true;
+    }
+
+    /// Takes in what lies in its folder.
+    ///
+    /// # Errors
+    /// As [`Chain::survey`].
+    pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
+        let unopened = self.chain.survey(files, now)?;
+        // What a former reader has reached is told by positions, which must not change until they are passed.
+        let is_beyond = self.chain.position().is_some_and(|at| at >= self.read_before);
+        if is_beyond && self.past.is_none() && self.cuts.is_empty() {
+            self.chain.read_late(files, now);
+        }
+        Ok(unopened)
     }
 
     /// Whether a line of it was read.

@@ -88,9 +88,11 @@ pub struct Chain {
 }
 
 /// A generation that was read to its end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Finished {
     pub(super) name: Name,
+    /// Where it lay.
+    pub(super) path: PathBuf,
     /// Its size.
     pub(super) end: u64,
     /// Its last bytes.
@@ -516,7 +518,7 @@ impl Chain {
         let name = front.name?;
         self.last = Some((Position { generation: front.ordinal, offset: front.offset }, name.key));
         let Generation { device, inode, anchor, offset: end, .. } = front;
-        self.finished.push_back(Finished { name, end, anchor, device, inode });
+        self.finished.push_back(Finished { name, path: front.path.clone(), end, anchor, device, inode });
         if self.finished.len() > FINISHED {
             self.finished.pop_front();
         }

@@ -270,7 +270,7 @@ impl Chain {
 }
 
 /// The first line of what is read from its middle on.
-fn first_line(held: &Generation, start: u64) -> io::Result<Vec<u8>> {
+pub(super) fn first_line(held: &Generation, start: u64) -> io::Result<Vec<u8>> {
     let mut first = match &held.place {
         _ if start == 0 => Vec::new(),
         _ if !held.first_line.is_empty() => held.first_line.clone(),

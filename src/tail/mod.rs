@@ -9,6 +9,7 @@ mod chain;
 mod generation;
 mod held;
 pub mod identity;
+mod late;
 mod lines;
 mod place;
 mod resume;

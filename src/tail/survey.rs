@@ -422,7 +422,7 @@ impl Generation {
 }
 
 /// A file that was just opened.
-struct Found<'a> {
+pub(super) struct Found<'a> {
     file: File,
     device: u64,
     inode: u64,
@@ -432,7 +432,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn look(listed: &'a GenerationFile) -> io::Result<Self> {
+    pub(super) fn look(listed: &'a GenerationFile) -> io::Result<Self> {
         let file = File::open(&listed.path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
@@ -461,7 +461,8 @@ impl<'a> Found<'a> {
         };
         let end = self.size;
         let anchor = if self.listed.packed { Anchor::NONE } else { Anchor::read(&self.file, end)? };
-        Ok(Finished { name, end, anchor, device: self.device, inode: self.inode })
+        let path = self.listed.path.clone();
+        Ok(Finished { name, path, end, anchor, device: self.device, inode: self.inode })
     }
 
     fn name_by_first_line(&self, source: &SourceKey) -> Option<Name> {
@@ -486,7 +487,7 @@ impl<'a> Found<'a> {
     }
 
     /// Whether this file is one that was read to its end, and nothing was added.
-    fn is_still(&self, done: &Finished) -> bool {
+    pub(super) fn is_still(&self, done: &Finished) -> bool {
         let same_end = || self.size == done.end && done.anchor.stands_in(&self.file, done.end);
         // What its writer still appended was not waited for.
         let same_file = || (self.device, self.inode) == (done.device, done.inode) && self.size >= done.end;
@@ -497,7 +498,7 @@ impl<'a> Found<'a> {
                 || same_file() && done.anchor.stands_in(&self.file, done.end))
     }
 
-    fn opened(mut self, name: Option<Name>, offset: u64) -> io::Result<Generation> {
+    pub(super) fn opened(mut self, name: Option<Name>, offset: u64) -> io::Result<Generation> {
         let first_line = match memchr::memchr(b'\n', &self.first) {
             Some(newline) if offset > 0 => {
                 self.first.truncate(newline);

@@ -12,6 +12,7 @@ use crate::event::{GenerationFile, GenerationKey, Record, SourceKey};
 
 mod held;
 mod steps;
+mod late;
 
 /// A log's folder, and a chain over it with a clock of its own.
 struct Log {

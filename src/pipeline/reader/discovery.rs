@@ -271,7 +271,8 @@ impl<O: Outlet> Reader<O> {
             return;
         }
         // Where a notification was lost, or none can be had, a live file that is not held tells of a rotation.
-        if changed || source.survey_again || !source.chain.holds_live() {
+        let chain = &source.chain;
+        if changed || source.survey_again || !chain.holds_live() || chain.has_late() {
             survey(source, &mut self.said_problems, now);
             source.tell_records(&mut self.outlet, now);
             self.wake_source(id);
@@ -297,7 +298,7 @@ pub(super) const SURVEY_TRIES: usize = 10;
 pub(super) fn survey(source: &mut Source, said: &mut HashSet<PathBuf>, now: Instant) {
     source.survey_again = false;
     for _ in 0..SURVEY_TRIES {
-        let surveyed = generations(source.chain.live()).map(|files| source.chain.survey(&files, now));
+        let surveyed = generations(source.chain.live()).map(|files| source.survey(&files, now));
         let problems = match surveyed {
             Ok(Ok(unopened)) => unopened.into_iter().map(|file| (file.path, file.error)).collect(),
             Ok(Err(Changed)) => continue,

@@ -5,6 +5,8 @@ mod discovery;
 mod given;
 mod holding;
 mod metadata;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

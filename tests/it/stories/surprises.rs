@@ -262,6 +262,35 @@ async fn a_clock_that_is_set_back_loses_nothing() {
     assert_eq!(scene.agent.close().await.acknowledged, scene.node.written());
 }
 
+/// A program that was not told of the rotation yet, or whose children finish what they do.
+#[tokio::test]
+async fn what_is_written_to_a_rotated_file_long_after_is_read() {
+    let mut scene = Scene::new().await;
+    let mut app = scene.node.plain("app.log");
+    app.line("one");
+    scene.agent.start().await;
+    app.rotate();
+    app.line("two");
+    // The next file is read, so the old one was read to its end.
+    scene.until_stored(&["one", "two"]).await;
+    let old = scene.node.path().join("apps/app.log.1");
+    append(&old, "late\n");
+    app.line("three");
+    scene.until_stored(&["late", "three"]).await;
+    append(&old, "later\n");
+    scene.assert_stored(&["one", "two", "late", "three", "later"]).await;
+    app.rotate();
+    app.line("four");
+    scene.assert_stored(&["one", "two", "late", "three", "later", "four"]).await;
+    let late = "late\nlater\n".len() as u64;
+    assert_eq!(scene.agent.close().await.acknowledged, scene.node.written() + late);
+    scene.agent.start().await;
+    app.line("five");
+    scene.assert_stored(&["one", "two", "late", "three", "later", "four", "five"]).await;
+    assert_eq!(scene.fake.model().conflicts, 0, "nothing is read again");
+    scene.agent.close().await;
+}
+
 /// What is damaged in the middle of a packed file is lost, and counted; what comes after that file is not held up.
 #[tokio::test]
 async fn a_damaged_gzip_does_not_stop_what_comes_after_it() {
