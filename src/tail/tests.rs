@@ -11,8 +11,8 @@ use super::{Chain, Head, Known, Loss, Naming, Reached, Resume, StartAt, Turn};
 use crate::event::{GenerationFile, GenerationKey, Record, SourceKey};
 
 mod held;
-mod steps;
 mod late;
+mod steps;
 
 /// A log's folder, and a chain over it with a clock of its own.
 struct Log {

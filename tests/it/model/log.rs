@@ -24,6 +24,10 @@ pub struct Log {
     open: [Open; 2],
     /// How often its container was started again since the last rest.
     restarts: usize,
+    /// Whether it was copied and truncated since the last rest.
+    copied: bool,
+    /// Whether it was truncated without a copy since the last rest.
+    truncated: bool,
     /// What must come of it, in the order of writing.
     pub events: Vec<Event>,
 }
@@ -88,7 +92,18 @@ impl Log {
             _ => Writer::Plain(node.plain(&format!("{name}.log"))),
         };
         let (half, open, events) = (Vec::new(), [Open::Nothing; 2], Vec::new());
-        Self { name, writer, number: 0, at: 0, half, open, restarts: 0, events }
+        Self {
+            name,
+            writer,
+            number: 0,
+            at: 0,
+            half,
+            open,
+            restarts: 0,
+            copied: false,
+            truncated: false,
+            events,
+        }
     }
 
     pub fn is_plain(&self) -> bool {
@@ -241,6 +256,7 @@ impl Log {
             (Writer::Docker(docker), _) => docker.rotate(KEPT),
             (Writer::Plain(plain), 0) => {
                 plain.copy_and_truncate();
+                self.copied = true;
                 return "is copied and truncated";
             }
             (Writer::Plain(plain), 1) => plain.rotate(),
@@ -272,6 +288,17 @@ impl Log {
     pub fn turn_over(&mut self) {
         self.events.clear();
         self.restarts = 0;
+        (self.copied, self.truncated) = (false, false);
+    }
+
+    /// Whether the agent that has the live file open has all of it: who was about to look for a copy may find none.
+    pub fn is_held_with_its_live_file(&self) -> bool {
+        !self.copied
+    }
+
+    /// Whether it was truncated without a copy since the last rest.
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
     }
 
     /// A plain file is unlinked, and one of the same name is begun.
@@ -293,6 +320,7 @@ impl Log {
     pub fn truncate(&mut self) {
         if let Writer::Plain(plain) = &mut self.writer {
             plain.truncate();
+            self.truncated = true;
             self.at = 0;
         }
     }
