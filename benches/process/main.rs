@@ -172,7 +172,7 @@ fn table(agent: &Agent, node: &Node, rounds: usize, trial: bool) -> Vec<(String,
     println!("Starting and ending with nothing to read: {start:.2} CPU-s, taken off below.\n");
     report(node, &mut subjects);
     if isal.is_none() {
-        println!("\nnot built on this machine: {ISAL} (nasm and autotools are missing)");
+        println!("\nno binary with it: {ISAL} (`make bench` builds one where nasm and autotools are)");
     }
     for peer in Peer::all().iter().filter(|peer| !peer.is_here()) {
         println!("\nnot on this machine: {}", peer.name);
