@@ -23,6 +23,7 @@ pub mod filters;
 mod limited;
 mod outcome;
 pub mod outlet;
+mod passage;
 mod plan;
 pub mod reader;
 mod reload;

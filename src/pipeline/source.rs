@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::baton::{Manner, Passage as Passed, Place};
 use super::outlet::{Mark, Outlet};
+use super::passage::{Handover, Passage, Past};
 use crate::decode::Decoder;
 use crate::discover::Found;
-use crate::event::{
-    End, Event, GenerationFile, GenerationKey, PodMeta, Position, RawLine, Record, SourceId, Stream,
-};
+use crate::event::{End, Event, GenerationFile, GenerationKey, PodMeta, Position, SourceId, Stream};
 use crate::join::{Joiner, Rules};
 use crate::observe::{Account, Fate, FileState, Metrics, Reading};
-use crate::tail::{Chain, Changed, HeldFiles, Keys, Lines, Naming, Turn, Unopened};
+use crate::tail::{Chain, Changed, HeldFiles, Lines, Naming, Turn, Unopened};
 
 /// How long a log whose file could not be read is left alone.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
@@ -444,90 +443,6 @@ fn sniff(decoder: &mut Decoder, sniffed: &mut Option<u32>, chain: &Chain, lines:
             if let Some(first) = lines.into_iter().next() {
                 decoder.sniff(first.bytes);
             }
-        }
-    }
-}
-
-/// What a former reader of this process has read.
-#[derive(Default)]
-struct Past {
-    /// How it has read, and up to where, in order.
-    manners: VecDeque<(Manner, Position)>,
-    /// Events of the lines before this one were delivered.
-    delivered: Position,
-}
-
-impl Past {
-    fn is_over(&self, at: Position) -> bool {
-        self.manners.is_empty() && at >= self.delivered
-    }
-}
-
-/// The way of a line from the buffer to the outlet.
-struct Passage<'a, O> {
-    decoder: &'a mut Decoder,
-    joiner: &'a mut Joiner,
-    into: Handover<'a, O>,
-    /// While that is read again: it, how the rest is taken, and whose account it stands in.
-    past: Option<(&'a mut Past, &'a Manner, Option<&'a Account>)>,
-    read_at: &'a [u8],
-    lines: u64,
-    malformed: u64,
-}
-
-impl<O: Outlet> Passage<'_, O> {
-    #[inline]
-    fn line(&mut self, raw: RawLine<'_>) {
-        if let Some((past, present, _)) = &mut self.past {
-            while past.manners.front().is_some_and(|(_, until)| raw.span.start >= *until) {
-                past.manners.pop_front();
-                let next = past.manners.front().map_or(*present, |(manner, _)| manner);
-                self.decoder.change(&next.decode);
-                self.joiner.set_rules(Arc::clone(&next.rules));
-            }
-        }
-        let line = self.decoder.decode(raw, self.read_at);
-        self.lines += 1;
-        self.malformed += u64::from(line.malformed);
-        let into = &mut self.into;
-        match &self.past {
-            Some((past, _, account)) if raw.span.start < past.delivered => {
-                let known = |event: &Event<'_>| {
-                    if let Some(account) = account {
-                        account.had_ended(event.bytes);
-                    }
-                };
-                self.joiner.push(&line, into.now, &mut { known });
-            }
-            _ => self.joiner.push(&line, into.now, &mut |event: &Event<'_>| into.event(event)),
-        }
-    }
-}
-
-/// The way of an event into the outlet.
-struct Handover<'a, O> {
-    source: SourceId,
-    keys: &'a Keys,
-    key: &'a crate::event::SourceKey,
-    outlet: &'a mut O,
-    now: Instant,
-}
-
-impl<O: Outlet> Handover<'_, O> {
-    #[inline]
-    fn event(&mut self, event: &Event<'_>) {
-        if event.end == End::Clock {
-            self.cut(event);
-        }
-        self.outlet.event(self.source, self.keys, event, self.now);
-    }
-
-    /// An end that the clock has set is made durable before the event leaves, so that a replay ends it there too.
-    fn cut(&mut self, event: &Event<'_>) {
-        let end = event.span.end;
-        if let Some(key) = self.keys.get(end.generation) {
-            let (source, stream) = (self.key.clone(), event.stream);
-            self.outlet.record(Record::Cut { source, key, offset: end.offset, stream }, true, self.now);
         }
     }
 }

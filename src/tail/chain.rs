@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::generation::{Generation, Got, LongLine, Name, State};
-use super::held::Copying;
 use super::identity::{HEAD_MAX, Head, Naming, mint};
+use super::keys::Keys;
 use super::lines::{Lines, after_hole};
 use super::place::{Anchor, Place};
 use super::resume::{Resume, StartAt};
@@ -103,28 +103,6 @@ pub(super) struct Finished {
     pub(super) inode: u64,
 }
 
-/// The names of a log's generations by their ordinals.
-#[derive(Debug, Default)]
-pub struct Keys(VecDeque<(u32, GenerationKey)>);
-
-impl Keys {
-    /// The name of a generation that lines were given out of. A generation has one before its first line.
-    pub fn get(&self, ordinal: u32) -> Option<GenerationKey> {
-        self.0.iter().rev().find(|(known, _)| *known == ordinal).map(|(_, key)| *key)
-    }
-
-    /// A generation may get its name later than a younger one: an empty file that was rotated.
-    fn insert(&mut self, ordinal: u32, key: GenerationKey) {
-        let at = self.0.partition_point(|(known, _)| *known < ordinal);
-        self.0.insert(at, (ordinal, key));
-    }
-
-    /// The ordinal of a name.
-    pub fn ordinal(&self, key: &GenerationKey) -> Option<u32> {
-        self.0.iter().find(|(_, known)| known == key).map(|(ordinal, _)| *ordinal)
-    }
-}
-
 /// How many files of a log are held, by what they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeldFiles {
@@ -175,26 +153,8 @@ impl Chain {
     ) -> io::Result<Self> {
         let mut chain = Self::new(source, Naming::Mark, PathBuf::new(), max_line, Resume::default());
         chain.resume = None;
-        chain.append(Generation {
-            ordinal: 0,
-            name: Some(Name { key: mint()?, head: Head::default() }),
-            state: State::Live,
-            path: PathBuf::new(),
-            device: 0,
-            inode: 0,
-            packed: true,
-            place: Place::stream(input),
-            first_line: Vec::new(),
-            start: 0,
-            offset: 0,
-            anchor: Anchor::NONE,
-            long: None,
-            end_seen: 0,
-            unlinked: None,
-            copy: None,
-            copying: Copying::NotYet,
-            noted: 0,
-        });
+        let name = Some(Name { key: mint()?, head: Head::default() });
+        chain.append(Generation { name, packed: true, ..Generation::of(Place::stream(input)) });
         Ok(chain)
     }
 
@@ -254,9 +214,7 @@ impl Chain {
     /// How a position is remembered: the generation's name, the offset, and the anchor there. Names of older
     /// generations are forgotten. `None` when nothing with a name was read yet.
     pub fn durable(&mut self, position: Position) -> Option<(GenerationKey, u64, u64)> {
-        while self.keys.0.len() > 1 && self.keys.0[1].0 <= position.generation {
-            self.keys.0.pop_front();
-        }
+        self.keys.drop_before(position.generation);
         let (key, offset) = self.named(position)?;
         let held = self.generations.iter().find(|held| held.key() == Some(key));
         let anchor = match (self.naming, held) {

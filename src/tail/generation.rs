@@ -133,6 +133,30 @@ impl LongLine {
 }
 
 impl Generation {
+    /// A live generation of which nothing is known yet and nothing read.
+    pub fn of(place: Place) -> Self {
+        Self {
+            ordinal: 0,
+            name: None,
+            state: State::Live,
+            path: PathBuf::new(),
+            device: 0,
+            inode: 0,
+            packed: false,
+            place,
+            first_line: Vec::new(),
+            start: 0,
+            offset: 0,
+            anchor: Anchor::NONE,
+            long: None,
+            end_seen: 0,
+            unlinked: None,
+            copy: None,
+            copying: Copying::NotYet,
+            noted: 0,
+        }
+    }
+
     /// What of it is not read, as far as that is known: how much a packed file holds is not, so its size counts.
     pub fn unread_at_least(&self) -> u64 {
         match &self.place {
@@ -292,26 +316,8 @@ mod tests {
     fn generation(content: &[u8]) -> (tempfile::NamedTempFile, Generation) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
-        let generation = Generation {
-            ordinal: 0,
-            name: None,
-            state: State::Live,
-            path: file.path().to_owned(),
-            device: 0,
-            inode: 0,
-            packed: false,
-            place: Place::plain(file.reopen().unwrap()),
-            first_line: Vec::new(),
-            start: 0,
-            offset: 0,
-            anchor: Anchor::NONE,
-            long: None,
-            end_seen: 0,
-            unlinked: None,
-            copy: None,
-            copying: Copying::NotYet,
-            noted: 0,
-        };
+        let place = Place::plain(file.reopen().unwrap());
+        let generation = Generation { path: file.path().to_owned(), ..Generation::of(place) };
         (file, generation)
     }
 

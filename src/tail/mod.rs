@@ -9,6 +9,7 @@ mod chain;
 mod generation;
 mod held;
 pub mod identity;
+mod keys;
 mod late;
 mod lines;
 mod place;
@@ -16,11 +17,13 @@ mod resume;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod truncated;
 
-pub use chain::{Chain, HeldFiles, Keys, Loss, Turn};
+pub use chain::{Chain, HeldFiles, Loss, Turn};
 pub use generation::LongLine;
 pub use held::{Copying, Nameless};
 pub use identity::{Head, Naming};
+pub use keys::Keys;
 pub use lines::{Lines, LinesIter};
 pub use resume::{Known, Reached, Resume, StartAt};
 pub use survey::{Changed, Unopened};
