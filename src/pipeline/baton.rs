@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::decode;
+use crate::discover::Found;
 use crate::event::{GenerationKey, SourceKey};
 use crate::join::Rules;
+use crate::tail::OpenFile;
 
 /// How a log's lines become events.
 #[derive(Clone)]
@@ -40,25 +42,50 @@ pub struct Passage {
     pub given_out: Option<Place>,
 }
 
-/// What was read of all logs.
+/// What was read of all logs, and what is held of them: a file that is unlinked while no reader looks would be lost.
 #[derive(Default)]
-pub struct Baton(HashMap<SourceKey, Passage>);
+pub struct Baton {
+    passages: HashMap<SourceKey, Passage>,
+    files: HashMap<SourceKey, (Found, Vec<OpenFile>)>,
+}
 
 impl Baton {
     /// Adds a log.
     pub fn add(&mut self, log: SourceKey, passage: Passage) {
-        self.0.insert(log, passage);
+        self.passages.insert(log, passage);
+    }
+
+    /// Adds the files of a log that are held open, oldest first.
+    pub fn hold(&mut self, log: Found, files: Vec<OpenFile>) {
+        self.files.insert(log.key.clone(), (log, files));
     }
 
     /// All is settled that the reader gave out.
     pub fn all_settled(&mut self) {
-        for passage in self.0.values_mut() {
+        for passage in self.passages.values_mut() {
             passage.delivered = passage.given_out;
         }
     }
 
     /// Takes what is known of a log.
     pub fn take(&mut self, log: &SourceKey) -> Option<Passage> {
-        self.0.remove(log)
+        self.passages.remove(log)
+    }
+
+    /// Takes the files that were held of a log.
+    pub fn take_files(&mut self, log: &SourceKey) -> Vec<OpenFile> {
+        self.files.remove(log).map(|(_, files)| files).unwrap_or_default()
+    }
+
+    /// Logs of which nothing is left but what is held.
+    pub fn nameless(&self) -> Vec<Found> {
+        let is_held = |files: &[OpenFile]| files.iter().any(|file| file.nameless().is_some());
+        let nameless = self.files.values().filter(|(log, files)| !log.path.exists() && is_held(files));
+        nameless.map(|(log, _)| log.clone()).collect()
+    }
+
+    /// Lets go of the files that nobody took.
+    pub fn let_go(&mut self) {
+        self.files.clear();
     }
 }

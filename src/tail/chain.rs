@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::generation::{Generation, Got, LongLine, Name, State};
 use super::identity::{HEAD_MAX, Head, Naming, mint};
+use super::inherited::OpenFile;
 use super::keys::Keys;
 use super::lines::{Lines, after_hole};
 use super::place::{Anchor, Place};
@@ -73,6 +74,8 @@ pub struct Chain {
     pub(super) finished: VecDeque<Finished>,
     /// What the checkpoint knows, until the first survey has used it.
     pub(super) resume: Option<Resume>,
+    /// Files of the reader before this one, until the first survey has looked at them.
+    pub(super) inherited: Vec<OpenFile>,
     next_ordinal: u32,
     /// Generations that were seen empty, and have a name since: what they held before may lie beside them.
     pub(super) blanks: Vec<u32>,
@@ -130,6 +133,7 @@ impl Chain {
             acknowledged: None,
             finished: VecDeque::new(),
             resume: Some(resume),
+            inherited: Vec::new(),
             next_ordinal: ORDINALS,
             blanks: Vec::new(),
             last: None,

@@ -45,7 +45,12 @@ impl Chain {
     /// # Errors
     /// [`Changed`] when the folder is not as it was listed: nothing new was taken in.
     pub fn survey(&mut self, files: &[GenerationFile], now: Instant) -> Result<Vec<Unopened>, Changed> {
-        let unopened = self.take_in(files, now)?;
+        let unopened = match self.inherited.is_empty() {
+            true => self.take_in(files, now)?,
+            false => self.take_in(&self.with_inherited(files), now)?,
+        };
+        // They are held, or known to be delivered.
+        self.inherited.clear();
         // Last: it takes its time, in which what was listed would grow old.
         self.follow_packing(files);
         Ok(unopened)
@@ -87,13 +92,19 @@ impl Chain {
                     let live = fresh.front().or(self.generations.back()).filter(|_| index + 2 == files.len());
                     let is_copy =
                         self.naming == Naming::Mark && live.is_some_and(|live| generation.copies(live));
+                    // One that has lost its name to its packed form.
+                    let is_twin = generation.name.is_some()
+                        && fresh.iter().any(|younger: &Generation| younger.key() == generation.key());
                     match next {
-                        _ if is_copy => {}
+                        _ if is_copy || is_twin => {}
                         Some(next) => between.push_front((next, generation)),
                         None => fresh.push_front(generation),
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Changed),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.hold_on(fresh.iter().chain(between.iter().map(|(_, generation)| generation)));
+                    return Err(Changed);
+                }
                 Err(error) => unopened.push(Unopened { path: file.path.clone(), error, size: file.size }),
             }
         }
@@ -131,8 +142,8 @@ impl Chain {
     fn settle(&mut self, older: &[GenerationFile]) {
         for listed in &older[older.len().saturating_sub(FINISHED)..] {
             // What cannot be read now is not taken for anything.
-            if let Ok(done) = Found::look(listed).and_then(|found| found.finished(self.naming, &self.source))
-            {
+            let found = self.opened(listed).and_then(|file| Found::of(file, listed));
+            if let Ok(done) = found.and_then(|found| found.finished(self.naming, &self.source)) {
                 self.finished.push_back(done);
             }
         }
@@ -207,7 +218,7 @@ impl Chain {
 
     /// Opens a file and finds out what it is.
     fn open(&self, listed: &GenerationFile) -> io::Result<Opened> {
-        let found = Found::look(listed)?;
+        let found = Found::of(self.opened(listed)?, listed)?;
         let name = match self.naming {
             Naming::FirstLine => found.name_by_first_line(&self.source),
             Naming::Mark => self.known_by_head(&found),
@@ -320,7 +331,14 @@ pub(super) struct Found<'a> {
 
 impl<'a> Found<'a> {
     pub(super) fn look(listed: &'a GenerationFile) -> io::Result<Self> {
-        let file = File::open(&listed.path)?;
+        Self::of(File::open(&listed.path)?, listed)
+    }
+
+    /// What was opened in the place of a listed file.
+    ///
+    /// # Errors
+    /// When it is another one, or cannot be read.
+    pub(super) fn of(file: File, listed: &'a GenerationFile) -> io::Result<Self> {
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));

@@ -11,6 +11,7 @@ use super::{Chain, Head, Known, Loss, Naming, Reached, Resume, StartAt, Turn};
 use crate::event::{GenerationFile, GenerationKey, Record, SourceKey};
 
 mod held;
+mod inherited;
 mod late;
 mod steps;
 mod truncated;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -215,4 +216,34 @@ async fn a_configmap_changes_by_its_links() {
     web.out("three");
     until_messages(&agent, &fake, "logs-two-default", &["two", "three"]).await;
     assert!(agent.term().await.success(), "{}", agent.log());
+}
+
+/// While the answer to the last request of the old configuration is awaited nobody reads.
+#[tokio::test]
+async fn what_is_unlinked_while_nobody_reads_is_read_from_what_is_held() {
+    let (node, fake) = (Node::new(), Fake::new());
+    fake.script([Behaviour::Slow(Duration::from_secs(3))]);
+    let plain = node.configuration(&fake.serve().await, BATCH);
+    let mut agent = Agent::new(&plain);
+    let (mut gone, mut stays) = (node.pod("shop", "gone-1", "web"), node.pod("shop", "stays-1", "web"));
+    agent.start().await;
+    gone.out("of gone: one");
+    agent.until("a request that takes its time", async || fake.requests() >= 1).await;
+    agent.configure(&plain.replace("20ms", "21ms"));
+    agent.signal(Signal::HUP);
+    let heard = async || agent.log().contains("applying the changed configuration");
+    agent.until("the reader to end", heard).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    gone.out("of gone: two");
+    stays.out("of stays: one");
+    stays.rotate(5);
+    stays.out("of stays: two");
+    gone.delete();
+    stays.rotated().iter().for_each(|rotated| fs::remove_file(rotated).unwrap());
+    let count = async || messages(&fake, STREAM).len() >= 4;
+    agent.until("4 events", count).await;
+    agent.close().await;
+    let mut all = messages(&fake, STREAM);
+    all.sort_unstable();
+    assert_eq!(all, ["of gone: one", "of gone: two", "of stays: one", "of stays: two"]);
 }

@@ -29,6 +29,9 @@ impl<O: Outlet> Reader<O> {
             }
         }
         self.discover_unclaimed(now);
+        if self.first_scan {
+            self.discover_nameless(now);
+        }
         self.forget_gone(&seen, now);
         self.forget_unseen(&scan.excluded, now);
         self.first_start = false;
@@ -89,6 +92,7 @@ impl<O: Outlet> Reader<O> {
             if let Some(saved) = saved {
                 source.replay(saved.cuts.iter().map(|cut| (cut.stream, cut.key, cut.offset)).collect());
             }
+            source.chain.inherit(self.baton.take_files(&source.found.key));
             // Opened at once: its files may be unlinked in a moment.
             survey(source, &mut self.said_problems, now);
             if let Some(passed) = self.baton.take(&source.found.key) {

@@ -74,6 +74,16 @@ impl<O: Outlet> Reader<O> {
         }
     }
 
+    /// Logs that have gone since the reader before this one has ended, which held them.
+    pub(super) fn discover_nameless(&mut self, now: Instant) {
+        let last = self.settings.blocks.len().saturating_sub(1);
+        for log in self.baton.nameless() {
+            let block = log.block.min(last);
+            self.discovered(Found { block, ..log }, now);
+        }
+        self.baton.let_go();
+    }
+
     /// A round over all files held. At the `end` of the agent nothing is waited for.
     pub(super) fn hold(&mut self, now: Instant, end: bool) {
         self.take_copies(now);

@@ -218,6 +218,7 @@ impl<O: Outlet> Reader<O> {
             if let Some(passed) = source.pass_on() {
                 baton.add(source.found.key.clone(), passed);
             }
+            baton.hold(source.found.clone(), source.chain.open_files());
         }
         (self.outlet, baton)
     }
