@@ -1,6 +1,7 @@
 //! Looks documents up by id, in real time, in the backing indices that may hold them.
 
 use std::cmp::Reverse;
+use std::iter;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
@@ -90,16 +91,20 @@ pub async fn look_up<T: Transport>(
     // The youngest first: a rollover is rare.
     indices.sort_by_key(|index| Reverse(generation(index)));
     let mut found = LookedUp { there: vec![false; ids.len()], doubt: None };
-    for index in indices {
+    for (index, is_youngest) in indices.iter().zip(iter::once(true).chain(iter::repeat(false))) {
         let missing: Vec<usize> = (0..ids.len()).filter(|at| !found.there[*at]).collect();
         if missing.is_empty() {
             break;
         }
         let wanted: Vec<&str> = missing.iter().map(|at| ids[*at].as_str()).collect();
-        for (at, document) in missing.iter().zip(get(transport, &index, &wanted).await?) {
+        for (at, document) in missing.iter().zip(get(transport, index, &wanted).await?) {
             found.there[*at] = document.found;
             if let Some(error) = document.error.filter(|error| error.kind != GONE) {
-                found.doubt = Some(format!("{}: {}", error.kind, error.reason.unwrap_or_default()));
+                let why = format!("{}: {}", error.kind, error.reason.unwrap_or_default());
+                if is_youngest && error.kind == NO_SHARD {
+                    return Err(LookupError::Trouble(why));
+                }
+                found.doubt = Some(why);
             }
         }
     }
@@ -108,6 +113,10 @@ pub async fn look_up<T: Transport>(
 
 /// An index that its lifecycle has deleted meanwhile.
 const GONE: &str = "index_not_found_exception";
+
+/// The shards of an index do not answer. Those of the youngest are about to be started, after a rollover, or cannot be
+/// written to either; of an older one there is no telling whether they will ever come back.
+const NO_SHARD: &str = "no_shard_available_action_exception";
 
 /// A document as looked up.
 #[derive(Debug, Default, Deserialize)]
@@ -164,5 +173,38 @@ async fn ask<T: Transport>(transport: &T, request: Request) -> Result<Option<Ans
         401 => Err(LookupError::Credentials(words())),
         408 | 429 | 502..=504 => Err(LookupError::Trouble(words())),
         _ => Err(LookupError::Refused(words())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream with two indices, of which one has no shard yet, and the other no document.
+    struct Unstarted(&'static str);
+
+    impl Transport for Unstarted {
+        async fn send(&self, request: Request) -> Result<Answer, Failure> {
+            Ok(Answer::new(
+                200,
+                if request.path.starts_with("/_resolve") {
+                    r#"{"data_streams":[{"name":"logs-a-b","backing_indices":["logs-000001","logs-000002"]}]}"#
+                } else if request.path.contains(self.0) {
+                    r#"{"docs":[{"error":{"type":"no_shard_available_action_exception","reason":"none"}}]}"#
+                } else {
+                    r#"{"docs":[{"found":false}]}"#
+                },
+            ))
+        }
+    }
+
+    #[tokio::test]
+    async fn shards_that_are_about_to_start_are_waited_for() {
+        let looked_up = async |unstarted| {
+            look_up(&Unstarted(unstarted), "logs-a-b", &["logs-000001".into()], &["x".to_owned()]).await
+        };
+        let why = "no_shard_available_action_exception: none".to_owned();
+        assert_eq!(looked_up("000002").await, Err(LookupError::Trouble(why.clone())));
+        assert_eq!(looked_up("000001").await, Ok(LookedUp { there: vec![false], doubt: Some(why) }));
     }
 }
