@@ -59,6 +59,18 @@ fn target() -> Target {
     }
 }
 
+/// An instance of the container `c` of the pod `web`, with the id that its link tells.
+fn web(instance: u32, linked: Option<&str>) -> Origin {
+    Origin::Pod {
+        namespace: "shop".to_owned(),
+        pod: "web".to_owned(),
+        uid: "u".to_owned(),
+        container: "c".to_owned(),
+        instance,
+        container_id: linked.map(str::to_owned),
+    }
+}
+
 fn file<'a>(path: &'a str, target: &'a Target) -> Subject<'a> {
     Subject {
         origin: &Origin::File,
@@ -318,14 +330,7 @@ fn labels_are_chosen_and_dedotted() {
         annotations: [("note".to_owned(), "n".to_owned())].into(),
         ..PodMeta::default()
     };
-    let origin = Origin::Pod {
-        namespace: "shop".to_owned(),
-        pod: "web".to_owned(),
-        uid: "u".to_owned(),
-        container: "c".to_owned(),
-        instance: 2,
-        container_id: Some("abc".to_owned()),
-    };
+    let origin = web(2, Some("abc"));
     let target = target();
     let subject = Subject {
         origin: &origin,
@@ -380,14 +385,7 @@ fn a_container_id_is_of_the_very_instance_or_not_there() {
     };
     let pod = PodMeta { containers: [("c".to_owned(), container)].into(), ..PodMeta::default() };
     let id_of = |instance: u32, linked: Option<&str>| {
-        let origin = Origin::Pod {
-            namespace: "shop".to_owned(),
-            pod: "web".to_owned(),
-            uid: "u".to_owned(),
-            container: "c".to_owned(),
-            instance,
-            container_id: linked.map(str::to_owned),
-        };
+        let origin = web(instance, linked);
         let target = target();
         let subject = Subject {
             origin: &origin,

@@ -65,23 +65,26 @@ impl<O: Outlet> Reader<O> {
     pub(super) fn discover_unclaimed(&mut self, now: Instant) {
         let Some(holding) = &self.holding_files else { return };
         let logs: Vec<Log> = holding.unclaimed().cloned().collect();
-        let last = self.settings.blocks.len().saturating_sub(1);
         for log in logs {
             let Log { source, path, shown, container_id, block } = log;
             info!(%source, "its files are gone; what the spool has of it is shipped");
-            let found = Found::gone(source, path, shown, container_id, block.min(last));
-            self.discovered(found, now);
+            let found = Found::gone(source, path, shown, container_id, block);
+            self.discover_gone(found, now);
         }
     }
 
     /// Logs that have gone since the reader before this one has ended, which held them.
     pub(super) fn discover_nameless(&mut self, now: Instant) {
-        let last = self.settings.blocks.len().saturating_sub(1);
         for log in self.baton.nameless() {
-            let block = log.block.min(last);
-            self.discovered(Found { block, ..log }, now);
+            self.discover_gone(log, now);
         }
         self.baton.let_go();
+    }
+
+    /// Its block is that of a configuration which may have had more of them.
+    fn discover_gone(&mut self, found: Found, now: Instant) {
+        let block = found.block.min(self.settings.blocks.len().saturating_sub(1));
+        self.discovered(Found { block, ..found }, now);
     }
 
     /// A round over all files held. At the `end` of the agent nothing is waited for.

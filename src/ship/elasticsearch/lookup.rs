@@ -1,7 +1,6 @@
 //! Looks documents up by id, in real time, in the backing indices that may hold them.
 
 use std::cmp::Reverse;
-use std::iter;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
@@ -91,7 +90,7 @@ pub async fn look_up<T: Transport>(
     // The youngest first: a rollover is rare.
     indices.sort_by_key(|index| Reverse(generation(index)));
     let mut found = LookedUp { there: vec![false; ids.len()], doubt: None };
-    for (index, is_youngest) in indices.iter().zip(iter::once(true).chain(iter::repeat(false))) {
+    for (older, index) in indices.iter().enumerate() {
         let missing: Vec<usize> = (0..ids.len()).filter(|at| !found.there[*at]).collect();
         if missing.is_empty() {
             break;
@@ -101,7 +100,7 @@ pub async fn look_up<T: Transport>(
             found.there[*at] = document.found;
             if let Some(error) = document.error.filter(|error| error.kind != GONE) {
                 let why = format!("{}: {}", error.kind, error.reason.unwrap_or_default());
-                if is_youngest && error.kind == NO_SHARD {
+                if older == 0 && error.kind == NO_SHARD {
                     return Err(LookupError::Trouble(why));
                 }
                 found.doubt = Some(why);
